@@ -1,0 +1,142 @@
+"""DuckDB: one cursor per query, interrupted when the query is no longer wanted."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import duckdb
+import ibis
+from cachetools import LRUCache
+
+from lazyflow.backend import Backend, Capabilities
+from lazyflow.data import expression_family, is_arrow, is_frame, unsupported
+from lazyflow.errors import LazyflowError, SourceError
+from lazyflow.expressions import Column, Namespace
+from lazyflow.plan import Plan
+from lazyflow.query import Query, RowsQuery
+from lazyflow.source import Source
+from lazyflow.statistics.queries import Native
+from lazyflow.statistics.view import Folding
+from lazyflow.work import CancelToken
+from lazyflow_duckdb.native import approximate_distinct, list_of_quantiles
+from lazyflow_duckdb.opening import Opened, open_arrow, open_expression, open_files, open_frame
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+class DuckDBBackend(Backend):
+    """DuckDB through ibis. Where the engine is ours, statistics leave a core to the rows."""
+
+    name: ClassVar[str] = "duckdb"
+    capabilities: ClassVar[Capabilities] = Capabilities(interrupts=True)
+    folding: ClassVar[Folding] = Folding(
+        native={
+            "cardinality": Native(approximate_distinct),
+            "distinct": Native(approximate_distinct, "approximate"),
+            "quantiles": Native(list_of_quantiles),
+        }
+    )
+
+    def __init__(self) -> None:
+        self._own: Any = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._opened: Opened | None = None
+        self._statements: LRUCache[Plan, str] = LRUCache(64)
+        self._lock = threading.Lock()
+
+    @property
+    def ns(self) -> Namespace:
+        """Upstream ibis."""
+        return ibis
+
+    def comparable(self, column: Column) -> Column:
+        """The column as it is: the opened source holds every type in a form that compares."""
+        return column
+
+    def open(self, data: Any) -> Source:
+        """Open files, a frame, an Arrow table, or an ibis table on DuckDB."""
+        try:
+            if isinstance(data, str | os.PathLike):
+                opened = open_files(self._engine(), data)
+            elif is_frame(data):
+                opened = open_frame(self._engine(), data)
+            elif is_arrow(data):
+                opened = open_arrow(self._engine(), data)
+            elif expression_family(data) == "ibis":
+                opened = open_expression(self._engine, self._scratch_folder, data)
+            else:
+                raise unsupported(data, self.name)
+        except LazyflowError:
+            raise
+        except Exception as error:
+            raise SourceError(f"DuckDB cannot open the source: {str(error).splitlines()[0]}") from error
+        self._opened = opened
+        return opened.source
+
+    def execute(self, query: Query, token: CancelToken) -> pa.Table:
+        """The answer to a query, on a cursor of its own."""
+        opened = self._opened
+        assert opened is not None
+        statement = self._statement(query)
+        cursor = opened.connection.cursor()
+        done = threading.Event()
+        try:
+            opened.prepare(cursor)
+            with token.on_cancel(lambda: _interrupt(cursor, done)):
+                return cursor.sql(statement).to_arrow_table()
+        finally:
+            done.set()
+            cursor.close()
+
+    def close(self) -> None:
+        """Close the engine if it is ours, and remove what was materialised."""
+        self._opened = None
+        if self._own is not None:
+            self._own.disconnect()
+            self._own = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def _statement(self, query: Query) -> str:
+        """The query as SQL; a view's statement is compiled once, not again for each of its windows."""
+        if not isinstance(query, RowsQuery):
+            with self._lock:
+                return str(ibis.to_sql(query.expression, dialect="duckdb", pretty=False))
+        with self._lock:
+            ordered = self._statements.get(query.plan)
+            if ordered is None:
+                ordered = str(ibis.to_sql(query.plan.ordered, dialect="duckdb", pretty=False))
+                self._statements[query.plan] = ordered
+        return f"SELECT * FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+
+    def _engine(self) -> Any:
+        """Our own in-memory engine, made when first needed."""
+        if self._own is None:
+            self._own = ibis.duckdb.connect(threads=max(1, (os.cpu_count() or 2) - 1))
+            self._own.con.execute("SET TimeZone = 'UTC'")
+        return self._own
+
+    def _scratch_folder(self) -> str:
+        """A folder for what must be materialised, removed on close."""
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="lazyflow-")
+        return self._scratch.name
+
+
+def _interrupt(cursor: duckdb.DuckDBPyConnection, done: threading.Event) -> None:
+    """Interrupt the query of a cursor, also where it has not quite begun: an interrupt before the start is lost."""
+    cursor.interrupt()
+
+    def insist() -> None:
+        while not done.wait(0.002):
+            with suppress(duckdb.Error):
+                cursor.interrupt()
+
+    if not done.is_set():
+        threading.Thread(target=insist, name="lazyflow-interrupt", daemon=True).start()

@@ -1,0 +1,1 @@
+"""lazyflow on pandas frames."""

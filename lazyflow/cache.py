@@ -1,0 +1,53 @@
+"""What was computed, by content key; bounded by bytes, the longest unused goes first."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+from cachetools import LRUCache
+
+from lazyflow.statistics.registry import CellKey
+from lazyflow.statistics.results import Cell
+
+DEFAULT_BYTES = 64 * 2**20
+
+
+class Cache:
+    """Cells by content key. Only values are kept: a failure is tried again.
+
+    Parameters
+    ----------
+    max_bytes
+        Bound on the estimated size of what is kept, in bytes.
+    """
+
+    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+        self._lock = threading.Lock()
+        self._cells: LRUCache[CellKey, Cell] = LRUCache(max_bytes, getsizeof=_size)
+
+    def get(self, key: CellKey) -> Cell | None:
+        """The cell of that key, or None."""
+        with self._lock:
+            return self._cells.get(key)
+
+    def put(self, cells: Mapping[CellKey, Cell]) -> None:
+        """Keep what is no failure and fits."""
+        with self._lock:
+            for key, cell in cells.items():
+                if cell.error is None and _size(cell) <= self._cells.maxsize:
+                    self._cells[key] = cell
+
+
+def _size(value: Any) -> int:
+    """An estimate of the bytes that a value takes, the key's share included."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return 300 + sum(_size(getattr(value, field.name)) for field in fields(value))
+    if isinstance(value, tuple | list):
+        return 64 + sum(map(_size, value))
+    if isinstance(value, dict):
+        return 200 + sum(map(_size, value)) + sum(map(_size, value.values()))
+    return sys.getsizeof(value)

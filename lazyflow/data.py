@@ -1,0 +1,164 @@
+"""What callers bring: paths that are checked before an engine sees them, and frames as Arrow tables."""
+
+from __future__ import annotations
+
+import glob
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from lazyflow.errors import InvalidInput, SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Format = Literal["parquet", "csv"]
+
+_SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".csv.gz": "csv"}
+
+
+@dataclass(frozen=True)
+class Files:
+    """Files of one format, in the order in which their rows come."""
+
+    format: Format
+    paths: tuple[Path, ...]
+
+
+def find_files(path: str | Path) -> Files:
+    """The files that a path or glob names, sorted by name.
+
+    Raises
+    ------
+    SourceError
+        If there is none, one is empty or no file, the formats differ, or a Parquet file is truncated or none at all.
+
+    Examples
+    --------
+    >>> find_files("nowhere/*.parquet")
+    Traceback (most recent call last):
+    lazyflow.errors.SourceError: 'nowhere/*.parquet': no such file
+    """
+    text = str(path)
+    literal = Path(text)
+    paths = [literal] if literal.exists() else [Path(found) for found in sorted(glob.glob(text, recursive=True))]
+    if not paths:
+        raise SourceError(f"{text!r}: no such file")
+    formats = {_format(found) for found in paths}
+    if len(formats) > 1:
+        raise SourceError(f"{text!r}: files of several formats ({', '.join(sorted(formats))}); expected one")
+    for found in paths:
+        if not found.is_file():
+            raise SourceError(f"{str(found)!r}: not a file; for a folder, give a glob such as '{found}/*.parquet'")
+        if found.stat().st_size == 0:
+            raise SourceError(f"{str(found)!r}: the file is empty")
+    (format,) = formats
+    if format == "parquet":
+        for found in paths:
+            _check_parquet(found)
+    return Files(format, tuple(paths))
+
+
+def _format(path: Path) -> Format:
+    name = path.name.lower()
+    for suffix, format in _SUFFIXES.items():
+        if name.endswith(suffix):
+            return format
+    if path.is_dir():
+        raise SourceError(f"{str(path)!r}: not a file; for a folder, give a glob such as '{path}/*.parquet'")
+    raise SourceError(f"{str(path)!r}: unknown kind of file; expected one of {', '.join(_SUFFIXES)}")
+
+
+def _check_parquet(path: Path) -> None:
+    """A Parquet file begins and ends with PAR1; one that only begins so was cut short."""
+    with path.open("rb") as file:
+        head = file.read(4)
+        file.seek(max(0, path.stat().st_size - 4))
+        tail = file.read(4)
+    if head != b"PAR1":
+        raise SourceError(f"{str(path)!r}: not a Parquet file")
+    if tail != b"PAR1" or path.stat().st_size < 12:
+        raise SourceError(f"{str(path)!r}: the Parquet file is truncated")
+
+
+def is_frame(data: object) -> bool:
+    """Whether `data` is a pandas frame, without importing pandas."""
+    return any(base.__module__.split(".")[0] == "pandas" and base.__name__ == "DataFrame" for base in type(data).__mro__)
+
+
+def is_arrow(data: object) -> bool:
+    """Whether `data` is an Arrow table, without importing pyarrow."""
+    return any(base.__module__.split(".")[0] == "pyarrow" and base.__name__ == "Table" for base in type(data).__mro__)
+
+
+def expression_family(data: object) -> str | None:
+    """The family of a table expression, "ibis" or "xorq"; None for anything else."""
+    for base in type(data).__mro__:
+        root = base.__module__.split(".")[0]
+        if root in ("ibis", "xorq") and base.__name__ == "Table":
+            return root
+    return None
+
+
+def arrow_from_frame(frame: Any) -> pa.Table:
+    """A pandas frame as an Arrow table, its index in front where it carries information; NaN becomes NULL.
+
+    An index carries information unless it is an unnamed 0, 1, 2, ... A level without a name is called `index`, or
+    `level_<n>` among several.
+
+    Raises
+    ------
+    SourceError
+        If a column holds what Arrow has no type for; the message names the column.
+    """
+    import pyarrow as pa
+
+    levels = _index_levels(frame.index)
+    names = [name for name, _ in levels] + list(frame.columns)
+    series = [level for _, level in levels] + [frame.iloc[:, position] for position in range(frame.shape[1])]
+    arrays = []
+    for name, values in zip(names, series, strict=True):
+        try:
+            arrays.append(pa.Array.from_pandas(values))
+        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
+            raise SourceError(f"column {name!r} of the frame has values of no common type: {error}") from error
+    arrays = [array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]) for array in arrays]
+    if not arrays:
+        raise SourceError("the frame has no columns")
+    return pa.Table.from_arrays(arrays, names=[str(name) for name in names])
+
+
+def _index_levels(index: Any) -> list[tuple[object, Any]]:
+    import pandas as pd
+
+    if isinstance(index, pd.MultiIndex):
+        names = [f"level_{number}" if name is None else name for number, name in enumerate(index.names)]
+        return [(name, index.get_level_values(number)) for number, name in enumerate(names)]
+    plain = index.name is None and index.dtype.kind == "i" and (index == pd.RangeIndex(len(index))).all()
+    return [] if plain else [("index" if index.name is None else index.name, index)]
+
+
+def plain_arrow(table: pa.Table) -> pa.Table:
+    """An Arrow table in plain layouts: dictionaries decoded, no views, no extension types, columns in one or more chunks."""
+    import pyarrow as pa
+    import pyarrow.types as pat
+
+    from lazyflow.types import canonical
+
+    arrays = []
+    for column in table.columns:
+        type = column.type
+        if isinstance(type, pa.BaseExtensionType):
+            column = pa.chunked_array([chunk.storage for chunk in column.chunks], type.storage_type)
+        if not pat.is_nested(column.type) and column.type != canonical(column.type):
+            column = column.cast(canonical(column.type))
+        arrays.append(column)
+    return pa.table(arrays, schema=pa.schema([pa.field(name, array.type) for name, array in zip(table.column_names, arrays, strict=True)]))
+
+
+def unsupported(data: object, backend: str) -> InvalidInput:
+    """The error for data that a backend does not take."""
+    return InvalidInput(
+        f"the {backend} backend cannot open a {type(data).__module__}.{type(data).__name__}; expected a path or glob of "
+        "Parquet or CSV files, a pandas frame, an Arrow table, or a table expression of its engine"
+    )

@@ -1,0 +1,406 @@
+"""The engine's public face: one table, its views, rows at once and statistics after."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
+from importlib.metadata import entry_points
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+
+from cachetools import LRUCache
+
+from lazyflow.backend import Backend, rows_phase
+from lazyflow.cache import DEFAULT_BYTES, Cache
+from lazyflow.data import expression_family, is_frame
+from lazyflow.errors import BackendNotInstalled, Cancelled, InvalidInput, LazyflowError, Superseded, UnknownName
+from lazyflow.plan import Plan, Transform, Transforms, check_columns, check_window, compile_plan
+from lazyflow.query import CountQuery, RowsQuery
+from lazyflow.source import Source
+from lazyflow.state import State
+from lazyflow.statistics.results import Statistics
+from lazyflow.statistics.view import View
+from lazyflow.step import Step
+from lazyflow.work import CancelToken, Work
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_owners = itertools.count(1)
+_PLANS_KEPT = 256
+
+
+@dataclass(frozen=True)
+class Update:
+    """What `DataFlow.stream` yields: first the rows, then the statistics as they become known.
+
+    Parameters
+    ----------
+    phase
+        "rows" for the first update, "statistics" for those that follow.
+    step
+        The step that the updates belong to.
+    statistics
+        All statistics as far as they are known at this update.
+    """
+
+    phase: Literal["rows", "statistics"]
+    step: Step
+    statistics: Statistics
+
+    @property
+    def generation(self) -> int:
+        """The number of the state change."""
+        return self.step.generation
+
+    @property
+    def rows(self) -> pa.Table:
+        """The first rows of the view."""
+        return self.step.rows
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is pending any more."""
+        return self.statistics.complete
+
+
+class _Shared:
+    """What a flow and its forks have in common: backend, source, work, and how many of them are open."""
+
+    def __init__(self, data: Any, backend: Backend, cache: Cache) -> None:
+        self.data = data
+        self.backend = backend
+        self.source: Source = backend.open(data)
+        self.work = Work(backend.run, cache)
+        self.compiling = threading.Lock()
+        self.open_flows = 1
+
+
+class DataFlow:
+    """A table that can be looked at in many ways.
+
+    Parameters
+    ----------
+    source
+        A path or glob of Parquet or CSV files, a pandas frame, an Arrow table, an ibis table on DuckDB, or a xorq
+        expression.
+    backend
+        Name of an installed backend ("duckdb", "pandas", "xorq"), or a `Backend`. None chooses: pandas for a pandas
+        frame, xorq for a xorq expression, DuckDB for everything else.
+    cache_bytes
+        Bound on the memory for known statistics, in bytes.
+
+    Raises
+    ------
+    SourceError
+        If the source is missing, empty, truncated or foreign.
+    UnknownName, BackendNotInstalled
+        If there is no such backend, or its engine is not installed.
+
+    Examples
+    --------
+    >>> import pyarrow as pa
+    >>> flights = pa.table({"origin": ["JFK", "LGA", "JFK"], "delay": [5, None, 90]})
+    >>> with DataFlow(flights) as flow:
+    ...     step = flow.apply(State(search="jfk"))
+    ...     step.rows.num_rows, step.statistics["filtered"].pending
+    ...     step.resolve()["filtered"]["delay"]["mean"].value
+    (2, True)
+    47.5
+    """
+
+    def __init__(self, source: Any, backend: str | Backend | None = None, *, cache_bytes: int = DEFAULT_BYTES) -> None:
+        engine = load_backend(backend if backend is not None else choose_backend(source))
+        try:
+            self._shared = _Shared(source, engine, Cache(cache_bytes))
+        except BaseException:
+            engine.close()
+            raise
+        self._start(Transforms())
+
+    def _start(self, transforms: Transforms) -> None:
+        self._owner = next(_owners)
+        self._transforms = transforms
+        self._plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
+        self._closed = False
+
+    @property
+    def backend(self) -> str:
+        """Name of the backend."""
+        return self._shared.backend.name
+
+    @property
+    def schema(self) -> Mapping[str, pa.DataType]:
+        """Name to Arrow type of the source's columns."""
+        return self._shared.source.schema
+
+    def compile(self, state: State) -> Plan:
+        """The state as ibis expressions, one per stage; nothing is executed.
+
+        Raises
+        ------
+        UnknownName, InvalidValue, NotForThisType
+            If the state does not fit the source.
+        TransformError
+            If its cleaning or post-processing fails.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> with DataFlow(pa.table({"x": [1, 2, 3]})) as flow:
+        ...     flow.compile(State(filters=[Filter("y", ">", 1)]))
+        Traceback (most recent call last):
+        lazyflow.errors.UnknownName: unknown column 'y'; expected one of: x
+        """
+        if not isinstance(state, State):
+            raise InvalidInput(f"expected a State, got {type(state).__name__}")
+        self._check_open()
+        # ibis keeps process-wide tables of comparisons without a lock.
+        with self._shared.compiling:
+            key = (self._shared.source.fingerprint, state)
+            plan = self._plans.get(key)
+            if plan is None:
+                plan = compile_plan(self._shared.source, state, self._transforms, self._shared.backend)
+                self._plans[key] = plan
+            return plan
+
+    def rows(self, state: State, window: tuple[int, int]) -> pa.Table:
+        """Rows `window[0]` to `window[1]` (exclusive) of the state's view; asks for no statistics, ever.
+
+        Raises
+        ------
+        InvalidInput
+            If the state does not fit the source, or the window is none.
+        EngineError
+            If the engine fails.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> with DataFlow(pa.table({"x": [3, 1, 2]})) as flow:
+        ...     flow.rows(State(sort=[Sort("x")]), (1, 3))["x"].to_pylist()
+        [2, 3]
+        """
+        return self._rows(state, window, CancelToken())
+
+    def _rows(self, state: State, window: tuple[int, int], token: CancelToken) -> pa.Table:
+        start, stop = check_window(window)
+        plan = self.compile(state)
+        with rows_phase():
+            return self._shared.backend.run(RowsQuery(plan, start, stop), token)
+
+    def row_count(self, state: State) -> int:
+        """The number of rows of the state's view.
+
+        >>> import pyarrow as pa
+        >>> with DataFlow(pa.table({"x": ["a", "b", "ab"]})) as flow:
+        ...     flow.row_count(State(search="A"))
+        2
+        """
+        return self._row_count(state, CancelToken())
+
+    def _row_count(self, state: State, token: CancelToken) -> int:
+        plan = self.compile(state)
+        view = self._view(plan, ())
+        known = self._shared.work.cache.get(view.rows_key(plan.stages["shown"]))
+        if known is not None:
+            return int(known.value)
+        with rows_phase():
+            answer = self._shared.backend.run(CountQuery(plan), token)
+        return int(answer["rows"][0].as_py())
+
+    def apply(self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()) -> Step:
+        """The rows phase of a new state: its first rows, and the statistics that are known already.
+
+        The state applied before is superseded, unless it is equal; nothing is computed beyond the rows until
+        `Step.resolve`.
+
+        Parameters
+        ----------
+        state
+            The state to show.
+        window
+            The rows to fetch: (start, stop), stop exclusive.
+        columns
+            Names of the columns in sight, whose statistics come first; none means all.
+
+        Raises
+        ------
+        InvalidInput, TransformError
+            If the state does not fit the source; the flow is as before.
+        Superseded
+            If a newer state is applied meanwhile.
+        EngineError
+            If the engine fails.
+        """
+        start, stop = check_window(window)
+        plan = self.compile(state)
+        in_sight = check_columns(columns, plan.schema)
+        view = self._view(plan, in_sight)
+        generation = self._shared.work.begin(self._owner, view)
+        try:
+            return self._shared.backend.defer(plan, view, (start, stop), generation)
+        except Cancelled as error:
+            raise Superseded(f"generation {generation.number} was superseded by a newer state") from error
+
+    def _view(self, plan: Plan, in_sight: tuple[str, ...]) -> View:
+        return View(plan, frozenset(in_sight), self._shared.backend.folding)
+
+    async def rows_async(self, state: State, window: tuple[int, int]) -> pa.Table:
+        """As `rows`, without blocking the event loop; a cancelled task stops the query."""
+        return await _in_thread(self._rows, state, window)
+
+    async def row_count_async(self, state: State) -> int:
+        """As `row_count`, without blocking the event loop; a cancelled task stops the query."""
+        return await _in_thread(self._row_count, state)
+
+    async def apply_async(self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()) -> Step:
+        """As `apply`, without blocking the event loop."""
+        return await asyncio.to_thread(self.apply, state, window, columns)
+
+    async def stream(
+        self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()
+    ) -> AsyncIterator[Update]:
+        """Both phases of a new state: one update with the rows, then one for each change of its statistics.
+
+        The last update is complete. Parameters and errors are those of `apply` and `Step.resolve`.
+
+        >>> import asyncio, pyarrow as pa
+        >>> async def phases():
+        ...     with DataFlow(pa.table({"x": [1, 2, 3]})) as flow:
+        ...         return [update.phase async for update in flow.stream(State())][0]
+        >>> asyncio.run(phases())
+        'rows'
+        """
+        step = await self.apply_async(state, window, columns)
+        first = Update("rows", step, step.statistics)
+        yield first
+        if not first.complete:
+            async for statistics in step.updates():
+                yield Update("statistics", step, statistics)
+
+    def register_cleaning(self, name: str, fn: Transform) -> None:
+        """Make `fn(table, ns) -> table` available as `State(cleaning=name)`.
+
+        `table` is a table expression without data, `ns` the namespace of its family (the module `ibis` on DuckDB).
+
+        >>> import pyarrow as pa
+        >>> with DataFlow(pa.table({"x": [1, None, 3]})) as flow:
+        ...     flow.register_cleaning("drop_empty", lambda table, ns: table.drop_null())
+        ...     flow.row_count(State(cleaning="drop_empty"))
+        2
+        """
+        self._register("cleanings", name, fn)
+
+    def register_post_processing(self, name: str, fn: Transform) -> None:
+        """Make `fn(table, ns) -> table` available as `State(post_processing=name)`; see `register_cleaning`."""
+        self._register("post_processings", name, fn)
+
+    def _register(self, registry: Literal["cleanings", "post_processings"], name: str, fn: Transform) -> None:
+        if not isinstance(name, str) or not name:
+            raise InvalidInput(f"a registered function needs a name, got {name!r}")
+        if not callable(fn):
+            raise InvalidInput(f"{name!r}: expected a function fn(table, ns) -> table, got {type(fn).__name__}")
+        with self._shared.compiling:
+            functions = {**getattr(self._transforms, registry), name: fn}
+            self._transforms = replace(self._transforms, **{registry: functions})
+            self._plans.clear()
+
+    def fork(self) -> DataFlow:
+        """A flow with its own state changes over the same source, cache and running work.
+
+        Two forks never supersede each other, and what both want is computed once. Functions registered so far are taken
+        along. Each is closed for itself; the source stays open until the last one is.
+        """
+        self._check_open()
+        twin = object.__new__(DataFlow)
+        with self._shared.compiling:
+            self._shared.open_flows += 1
+        twin._shared = self._shared
+        twin._start(self._transforms)
+        return twin
+
+    def refresh(self) -> None:
+        """Open the source anew, because it changed: steps made before are superseded, nothing known of it is used.
+
+        Raises
+        ------
+        SourceError
+            If it cannot be opened any more; the flow is as before.
+        """
+        self._check_open()
+        source = self._shared.backend.open(self._shared.data)
+        with self._shared.compiling:
+            self._shared.source = source
+        self._shared.work.supersede_all()
+
+    def close(self) -> None:
+        """Withdraw what this flow wants; with the last fork, leave the engine too. May be called twice."""
+        if self._closed:
+            return
+        self._closed = True
+        self._shared.work.end(self._owner)
+        with self._shared.compiling:
+            self._shared.open_flows -= 1
+            last = self._shared.open_flows == 0
+        if last:
+            self._shared.work.close()
+            self._shared.backend.close()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise LazyflowError("the flow is closed")
+
+    def __enter__(self) -> DataFlow:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+async def _in_thread(function: Callable[..., R], *args: Any) -> R:
+    """Call `function(*args, token)` in a thread; the token is cancelled with the task."""
+    token = CancelToken()
+    try:
+        return await asyncio.to_thread(function, *args, token)
+    except asyncio.CancelledError:
+        token.cancel()
+        raise
+
+
+def choose_backend(source: object) -> str:
+    """The backend for a source when none is named: pandas for its frames, xorq for its expressions, else DuckDB."""
+    if is_frame(source):
+        return "pandas"
+    return "xorq" if expression_family(source) == "xorq" else "duckdb"
+
+
+def load_backend(backend: str | Backend) -> Backend:
+    """A new instance of the backend registered under that name in the entry-point group `lazyflow.backends`.
+
+    Raises
+    ------
+    UnknownName
+        If no installed package brings such a backend.
+    BackendNotInstalled
+        If it is known but its engine is not installed.
+    """
+    if isinstance(backend, Backend):
+        return backend
+    found = {point.name: point for point in entry_points(group="lazyflow.backends")}
+    if backend not in found:
+        raise UnknownName.of("backend", backend, sorted(found))
+    try:
+        kind = found[backend].load()
+    except ImportError as error:
+        raise BackendNotInstalled(
+            f'the {backend} backend needs packages that are not installed ({error}): pip install "lazyflow[{backend}]"'
+        ) from error
+    engine: Backend = kind()
+    return engine

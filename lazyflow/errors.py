@@ -1,0 +1,99 @@
+"""Everything lazyflow raises on purpose, as one small tree.
+
+```
+LazyflowError
+├── InvalidInput            the caller asked for something that cannot be (also a ValueError)
+│   ├── InvalidState        a state that is not well formed: JSON, shapes, sizes
+│   ├── UnknownName         a column, operator, cleaning, post-processing, backend or scope that does not exist
+│   ├── InvalidValue        a value that does not fit its column's type, a window that is no window
+│   └── NotForThisType      the operation has no meaning for the type of this column
+├── SourceError             the source is missing, empty, truncated or not what it claims to be
+├── BackendNotInstalled     the engine's packages are absent (also an ImportError)
+├── TransformError          a registered cleaning or post-processing failed
+├── EngineError             the engine failed at a query
+├── Superseded              a newer state replaced the one that was asked about
+├── Cancelled               the work was withdrawn
+├── PhaseError              a statistics query was tried while rows were due
+└── ContractError           a backend class breaks the contract of its base (also a TypeError)
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LazyflowError(Exception):
+    """Base of every error that lazyflow raises on purpose."""
+
+
+class InvalidInput(LazyflowError, ValueError):
+    """The caller asked for something that cannot be."""
+
+
+class InvalidState(InvalidInput):
+    """A state that is not well formed; the message says where in it and what was expected."""
+
+
+class UnknownName(InvalidInput):
+    """A name that does not exist; the message lists those that do.
+
+    >>> raise UnknownName.of("column", "dep_dela", ["dep_delay", "dest"])
+    Traceback (most recent call last):
+    lazyflow.errors.UnknownName: unknown column 'dep_dela', did you mean 'dep_delay'?
+    """
+
+    @classmethod
+    def of(cls, what: str, name: object, known: Iterable[str]) -> UnknownName:
+        """Word the error for a `what` (such as "column") called `name`, where `known` are right."""
+        names = list(known)
+        close = get_close_matches(str(name), names, n=1)
+        if close:
+            hint = f", did you mean {close[0]!r}?"
+        elif names:
+            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            hint = f"; expected one of: {shown}"
+        else:
+            hint = f"; no {what} is known here"
+        return cls(f"unknown {what} {name!r}{hint}")
+
+
+class InvalidValue(InvalidInput):
+    """A value that does not fit the type of its column, or a window that is no window."""
+
+
+class NotForThisType(InvalidInput):
+    """The operation has no meaning for the type of this column."""
+
+
+class SourceError(LazyflowError):
+    """The source is missing, empty, truncated, or not what it claims to be."""
+
+
+class BackendNotInstalled(LazyflowError, ImportError):
+    """The packages of an engine are absent; the message says what to install."""
+
+
+class TransformError(LazyflowError):
+    """A registered cleaning or post-processing raised, or returned what is not a table."""
+
+
+class EngineError(LazyflowError):
+    """The engine failed at a query; the cause is chained."""
+
+
+class Superseded(LazyflowError):
+    """A newer state replaced the one whose statistics were asked for."""
+
+
+class Cancelled(LazyflowError):
+    """The work was withdrawn before it ended."""
+
+
+class PhaseError(LazyflowError):
+    """A deferred query was tried in the rows phase."""
+
+
+class ContractError(LazyflowError, TypeError):
+    """A backend class overrides what its base declares final."""

@@ -1,0 +1,124 @@
+"""The vocabulary in which every rule is written: small functions from columns to columns.
+
+They hold over both expression families, upstream `ibis` and xorq's `xorq.vendor.ibis`, whose classes do not mix;
+`ns` is the namespace module of the family at hand. This is the one place where their types meet, hence `Any`.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+import operator as op
+from typing import Any, Literal, TypeAlias
+
+Table: TypeAlias = Any  # ibis.expr.types.Table of either family
+Column: TypeAlias = Any  # ibis.expr.types.Column of either family
+Namespace: TypeAlias = Any  # the module `ibis` or `xorq.vendor.ibis`
+
+Position = Literal["exact", "above", "lowest", "highest"]
+"""Where an operand lies among the values that a column's type can hold: on one of them, just above one, below the
+lowest, above the highest."""
+
+_COMPARE = {"==": op.eq, "!=": op.ne, "<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
+_MIRROR_ABOVE = {"<": op.le, "<=": op.le, ">": op.gt, ">=": op.gt}
+
+
+def present(column: Column) -> Column:
+    """True where the value is neither NULL nor NaN (`isnan` is folded away by DuckDB over some Parquet files)."""
+    if column.type().is_floating():
+        return column.notnull() & (((column - column) == 0.0) | column.isinf())
+    return column.notnull()
+
+
+def absent(column: Column) -> Column:
+    """True where the value is missing: the opposite of `present`."""
+    return ~present(column)
+
+
+def clean(ns: Namespace, column: Column) -> Column:
+    """The value with NaN as NULL and -0.0 as 0.0, so that engines group, sort and aggregate it alike."""
+    if column.type().is_floating():
+        return present(column).ifelse(column + 0.0, ns.null(column.type()))
+    return column
+
+
+def never(column: Column) -> Column:
+    """False for every row, in a form that every engine takes."""
+    return column.isnull() & column.notnull()
+
+
+def any_of(conditions: list[Column]) -> Column:
+    """True where one of the conditions is."""
+    return functools.reduce(op.or_, conditions)
+
+
+def fold_text(text: str) -> str:
+    """A search term as it is compared: lower case per code point, final sigma as sigma.
+
+    >>> fold_text("ΟΔΟΣ"), fold_text("JFK")
+    ('οδοσ', 'jfk')
+    """
+    return "".join(character.lower() for character in text).replace("ς", "σ")
+
+
+def contains_folded(column: Column, folded: str) -> Column:
+    """True where the folded value contains the folded term.
+
+    Engines lower all of Unicode alike but for İ (one or two code points) and the final sigma; these are rewritten,
+    and only where the term has a letter that they could match.
+    """
+    if "i" in folded or "\u0307" in folded:
+        column = column.replace("İ", "i\u0307")
+    column = column.lower()
+    if "σ" in folded:
+        column = column.replace("ς", "σ")
+    return column.contains(folded)
+
+
+def literal(ns: Namespace, column: Column, value: Any) -> Column:
+    """`value` as a literal of the column's own type; temporal and decimal values are given as text."""
+    type = column.type()
+    if type.is_floating():
+        # DataFusion writes the literal -inf as +inf.
+        if value == -math.inf:
+            return -ns.literal(math.inf, type)
+        return ns.literal(float(value), type)
+    if type.is_temporal() or type.is_decimal():
+        return ns.literal(str(value)).cast(type)
+    return ns.literal(value, type)
+
+
+def compare(ns: Namespace, column: Column, operator: str, position: Position, value: Any) -> Column:
+    """`column operator operand`, never true for a missing value.
+
+    The operand is `value` (of the column's type) or lies beside it, as `position` says.
+    """
+    here = present(column)
+    if column.type().is_boolean() and operator not in ("==", "!="):
+        column, value = column.cast("int8"), int(value)
+    if position == "exact":
+        if column.type().is_floating() and value == 0:
+            column = column + 0.0
+        return _COMPARE[operator](column, literal(ns, column, value)) & here
+    if operator in ("==", "!="):
+        return here if operator == "!=" else never(column)
+    if position == "above":
+        return _MIRROR_ABOVE[operator](column, literal(ns, column, value)) & here
+    kept = operator in (">", ">=") if position == "lowest" else operator in ("<", "<=")
+    return here if kept else never(column)
+
+
+def is_in(ns: Namespace, column: Column, values: list[Any]) -> Column:
+    """True where the value is present and one of `values` (of the column's type, none missing)."""
+    if not values:
+        return never(column)
+    compared = column + 0.0 if column.type().is_floating() else column
+    return compared.isin([literal(ns, column, value) for value in values]) & present(column)
+
+
+def is_not_in(ns: Namespace, column: Column, values: list[Any]) -> Column:
+    """True where the value is present and none of `values`."""
+    if not values:
+        return present(column)
+    compared = column + 0.0 if column.type().is_floating() else column
+    return ~compared.isin([literal(ns, column, value) for value in values]) & present(column)

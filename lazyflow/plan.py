@@ -1,0 +1,335 @@
+"""A state over a source, as one ibis expression per stage. Nothing here executes anything.
+
+raw -> cleaning -> clean -> search, filters -> filtered -> post-processing -> shown -> sort -> windows
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+
+from lazyflow import expressions as ex
+from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
+from lazyflow.operands import operand
+from lazyflow.source import Source, SourceColumn
+from lazyflow.state import Filter, Sort, State
+from lazyflow.types import ORDERED, canonical, kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Transform: TypeAlias = Callable[[ex.Table, ex.Namespace], ex.Table]
+"""What an app registers as cleaning or post-processing: `fn(table, ns) -> table`."""
+
+ROW_NUMBER = "__row_number"
+
+_ROW_WISE = frozenset({"Project", "Filter", "DropNull", "DropNa", "FillNull", "FillNa", "DropColumns"})
+"""Relations that make each row of one row that they read, in the order in which they read."""
+
+_NOT_ROW_WISE = frozenset(
+    {"Reduction", "Analytic", "WindowFunction", "Subquery", "Impure", "RandomScalar", "RandomUUID", "Unnest"}
+)
+"""Values that depend on more than their own row, or on chance."""
+
+
+class Dialect(Protocol):
+    """What a plan needs to know of an engine."""
+
+    @property
+    def ns(self) -> ex.Namespace:
+        """The namespace of the expression family."""
+
+    def comparable(self, column: ex.Column) -> ex.Column:
+        """The column in a form that the engine can compare with a literal of the column's type."""
+
+
+@dataclass(frozen=True)
+class Transforms:
+    """The cleanings and post-processings that an app registered, by name."""
+
+    cleanings: Mapping[str, Transform] = field(default_factory=dict)
+    post_processings: Mapping[str, Transform] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One stage: its table, its columns as callers see them, and a digest that says what it computes."""
+
+    table: ex.Table
+    columns: tuple[SourceColumn, ...]
+    digest: str
+
+    @cached_property
+    def by_name(self) -> Mapping[str, SourceColumn]:
+        """The columns by the names that callers use."""
+        return {column.name: column for column in self.columns}
+
+    def column(self, name: str) -> SourceColumn:
+        """The column of that name; UnknownName where there is none."""
+        try:
+            return self.by_name[name]
+        except KeyError:
+            raise UnknownName.of("column", name, self.by_name) from None
+
+
+@dataclass(frozen=True, eq=False)
+class Plan:
+    """The stages of a state over a source, as ordinary ibis expressions that the caller may execute or build on.
+
+    `raw`, `clean`, `filtered` and `shown` are tables in no order but the source's own, `ordered` is sorted,
+    `window(start, stop)` is a part of it.
+    """
+
+    source: Source
+    state: State
+    ns: ex.Namespace
+    stages: Mapping[str, Stage]
+    positional: bool
+
+    @property
+    def raw(self) -> ex.Table:
+        """The source's table."""
+        return self.stages["raw"].table
+
+    @property
+    def clean(self) -> ex.Table:
+        """The table after cleaning."""
+        return self.stages["clean"].table
+
+    @property
+    def filtered(self) -> ex.Table:
+        """The clean table after search and filters."""
+        return self.stages["filtered"].table
+
+    @property
+    def shown(self) -> ex.Table:
+        """The filtered table after post-processing."""
+        return self.stages["shown"].table
+
+    @property
+    def scopes(self) -> tuple[str, ...]:
+        """The scopes that have statistics: raw, clean, filtered, and shown where a post-processing is set."""
+        return ("raw", "clean", "filtered") + (("shown",) if self.state.post_processing is not None else ())
+
+    @property
+    def schema(self) -> Mapping[str, pa.DataType]:
+        """Name to Arrow type of the shown table."""
+        return MappingProxyType({column.name: column.type for column in self.stages["shown"].columns})
+
+    @cached_property
+    def ordered(self) -> ex.Table:
+        """The shown table in the order of the state's sort; ties keep the order of the source."""
+        return self._sorted(lambda table: table)
+
+    def window(self, start: int, stop: int) -> ex.Table:
+        """Rows `start` to `stop` (exclusive, counted from 0) of the ordered table."""
+        return self._sorted(lambda table: table.limit(stop - start, offset=start))
+
+    def _sorted(self, cut: Callable[[ex.Table], ex.Table]) -> ex.Table:
+        """The shown table sorted, then `cut`; the limit sits on the sort itself, where engines turn both into one."""
+        table, names = self.shown, [column.inside for column in self.stages["shown"].columns]
+        keys = [(self.stages["shown"].column(sort.column).inside, sort.descending) for sort in self.state.sort]
+        if not self.positional:
+            keys += [(name, False) for name in names]
+        keys = list({name: (name, descending) for name, descending in reversed(keys)}.values())[::-1]
+        if not keys:
+            return cut(table)
+        if self.positional:
+            table = table.mutate(**{ROW_NUMBER: self.ns.row_number()})
+        order = [self._sort_key(table[name], descending) for name, descending in keys]
+        if self.positional:
+            order.append(table[ROW_NUMBER].asc())
+        return cut(table.order_by(order)).select(names)
+
+    def _sort_key(self, column: ex.Column, descending: bool) -> ex.Column:
+        if column.type().is_nested():
+            column = column.cast("string")
+        column = ex.clean(self.ns, column)
+        return column.desc(nulls_first=False) if descending else column.asc(nulls_first=False)
+
+
+def compile_plan(source: Source, state: State, transforms: Transforms, dialect: Dialect) -> Plan:
+    """The plan of `state` over `source`.
+
+    Raises
+    ------
+    UnknownName, InvalidValue, NotForThisType
+        Where the state names what does not exist or compares what cannot be compared.
+    TransformError
+        Where the cleaning or the post-processing fails.
+    """
+    ns = dialect.ns
+    raw = Stage(source.table, source.columns, digest(source.table))
+    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, source, ns)
+    filtered = _filtered(clean, state, dialect)
+    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, source, ns)
+    for sort in state.sort:
+        _check_sort(sort, shown)
+    transformed = shown is not filtered or clean is not raw
+    positional = source.positional and (not transformed or row_wise(shown.table, source.table))
+    stages = {"raw": raw, "clean": clean, "filtered": filtered, "shown": shown}
+    return Plan(source, state, ns, stages, positional)
+
+
+def row_wise(table: ex.Table, leaf: ex.Table) -> bool:
+    """Whether each row of `table` comes from one row of `leaf`, by itself and in its order.
+
+    Such a table can be computed block by block, and comes in the order of its leaf on every engine that reads in order.
+    """
+    leaf_op = leaf.op()
+    seen: set[Any] = {leaf_op}
+    pending = [table.op()]
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        kinds = {base.__name__ for base in type(node).__mro__}
+        if "Relation" in kinds and type(node).__name__ not in _ROW_WISE:
+            return False
+        if kinds & _NOT_ROW_WISE:
+            return False
+        pending.extend(node.__children__)
+    return True
+
+
+def digest(table: ex.Table) -> str:
+    """The canonical form of an expression, shortened: equal for expressions that compute the same from equal sources."""
+
+    def of_node(node: Any, _: Any, **children: Any) -> str:
+        kind = type(node)
+        local = "" if kind.__module__.split(".")[0] in ("ibis", "xorq") else f"@{id(kind)}"
+        parts = (kind.__name__ + local, *((name, _stable(child)) for name, child in children.items()))
+        return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+
+    op = table.op()
+    return str(op.map(of_node)[op])
+
+
+def _stable(value: Any) -> Any:
+    """A part of an expression as a text that says what it is, not where it lies in memory."""
+    if isinstance(value, tuple | list):
+        return tuple(_stable(item) for item in value)
+    if isinstance(value, Mapping):
+        return tuple((key, _stable(item)) for key, item in value.items())
+    if callable(getattr(value, "compile", None)):  # a backend: the source's fingerprint speaks for it
+        return f"{type(value).__module__}"
+    return repr(value)
+
+
+def _transformed(
+    what: str, name: str | None, known: Mapping[str, Transform], before: Stage, source: Source, ns: ex.Namespace
+) -> Stage:
+    """The stage after a registered function, which sees a table without data and so cannot execute anything."""
+    if name is None:
+        return before
+    if name not in known:
+        raise UnknownName.of(what, name, known)
+    blank = ns.table(before.table.schema(), name="table")
+    try:
+        result = known[name](blank, ns)
+    except Exception as error:
+        hint = ""
+        if "unbound" in str(error).lower() or "backend" in str(error).lower() or "does not exist" in str(error):
+            hint = " (it is given a table to build an expression on, and may not execute anything)"
+        raise TransformError(f"{what} {name!r} failed{hint}: {type(error).__name__}: {error}") from error
+    table_class = next(base for base in type(blank).__mro__ if base.__name__ == "Table")
+    if not isinstance(result, table_class):
+        raise TransformError(f"{what} {name!r} must return a table expression, it returned {type(result).__name__}")
+    op = result.op()
+    bound = before.table if op == blank.op() else op.replace({blank.op(): before.table.op()}).to_expr()
+    columns = _columns(bound, before, source)
+    if not columns:
+        raise TransformError(f"{what} {name!r} returned a table without columns")
+    return Stage(bound, columns, digest(bound))
+
+
+def _columns(table: ex.Table, before: Stage, source: Source) -> tuple[SourceColumn, ...]:
+    """The columns of a table that a registered function made; those it left alone keep their outside names and types."""
+    known = {column.inside: column for column in before.columns}
+    types_before = dict(before.table.schema().items())
+    columns = []
+    for name, type in table.schema().items():
+        if name in known and types_before[name] == type:
+            columns.append(known[name])
+        else:
+            outside = known[name].name if name in known else name
+            columns.append(SourceColumn(outside, name, canonical(type.to_pyarrow())))
+    return tuple(columns)
+
+
+def _filtered(clean: Stage, state: State, dialect: Dialect) -> Stage:
+    conditions = [_condition(clean, item, dialect) for item in state.filters]
+    if state.search:
+        conditions.append(_search(clean, state.search))
+    if not conditions:
+        return clean
+    table = clean.table.filter(conditions)
+    return Stage(table, clean.columns, digest(table))
+
+
+def _search(clean: Stage, term: str) -> ex.Column:
+    try:
+        term.encode()
+    except UnicodeEncodeError as error:
+        raise InvalidValue(f"search: {term!r} is not valid Unicode text") from error
+    folded = ex.fold_text(term)
+    columns = [clean.table[column.inside] for column in clean.columns if kind(column.type) == "text"]
+    if not columns:
+        return ex.never(clean.table[clean.columns[0].inside])
+    return ex.any_of([ex.contains_folded(column, folded) for column in columns])
+
+
+def _condition(clean: Stage, item: Filter, dialect: Dialect) -> ex.Column:
+    described = clean.column(item.column)
+    column, type = clean.table[described.inside], described.type
+    where = f"filter on {item.column!r}"
+    if item.operator == "is missing":
+        return ex.absent(column)
+    if item.operator == "is not missing":
+        return ex.present(column)
+    if kind(type) not in ORDERED:
+        raise NotForThisType(f"{where}: {item.operator!r} is not for columns of type {type}")
+    if item.operator == "contains" and kind(type) != "text":
+        raise NotForThisType(f"{where}: 'contains' is for text columns, this one is {type}")
+    column = dialect.comparable(column)
+    if isinstance(item.value, tuple):
+        operands = [operand(value, type, where) for value in item.value if value is not None]
+        values = [value for position, value in operands if position == "exact"]
+        return (ex.is_in if item.operator == "in" else ex.is_not_in)(dialect.ns, column, values)
+    if item.value is None:
+        return ex.never(column)
+    position, value = operand(item.value, type, where)
+    if item.operator == "contains":
+        return column.contains(value)
+    return ex.compare(dialect.ns, column, item.operator, position, value)
+
+
+def _check_sort(sort: Sort, shown: Stage) -> None:
+    column = shown.column(sort.column)
+    if kind(column.type) not in ORDERED:
+        raise NotForThisType(f"sort by {sort.column!r}: columns of type {column.type} have no order")
+
+
+def check_window(window: object) -> tuple[int, int]:
+    """`window` as (start, stop) in rows, 0 <= start <= stop < 2**62; InvalidValue for anything else."""
+    match window:
+        case (int() as start, int() as stop) if not isinstance(start, bool) and not isinstance(stop, bool):
+            if 0 <= start <= stop < 2**62:
+                return start, stop
+    raise InvalidValue(f"a window is (start, stop) with 0 <= start <= stop, in rows; got {window!r}")
+
+
+def check_columns(columns: Iterable[str], known: Mapping[str, Any]) -> tuple[str, ...]:
+    """Names of columns, each of which must be known."""
+    if isinstance(columns, str):
+        raise InvalidInput(f"columns is a list of names, not the text {columns!r}")
+    names = tuple(columns)
+    for name in names:
+        if name not in known:
+            raise UnknownName.of("column", name, known)
+    return names

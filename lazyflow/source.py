@@ -1,0 +1,131 @@
+"""What a backend makes of the data that the caller brought: a table expression, its columns, its identity."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING
+
+from lazyflow.types import canonical
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lazyflow.expressions import Table
+
+_opened = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Fingerprint:
+    """Identity of the data behind a source: equal values mean equal data.
+
+    Parameters
+    ----------
+    value
+        Any text that changes when the data does.
+    durable
+        Whether another process would find the same value for the same data.
+    """
+
+    value: str
+    durable: bool = False
+
+    @classmethod
+    def of_files(cls, paths: Iterable[Path]) -> Fingerprint:
+        """Identity of files: resolved path, size in bytes, modification time in nanoseconds, inode."""
+        parts = []
+        for path in paths:
+            stat = path.stat()
+            parts.append(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}")
+        return cls("files " + " ".join(parts), durable=True)
+
+    @classmethod
+    def of_opening(cls) -> Fingerprint:
+        """Identity of data that has none to be seen from outside: this opening of it, in this process."""
+        return cls(f"opening {next(_opened)}")
+
+
+@dataclass(frozen=True)
+class SourceColumn:
+    """One column: its name for callers, its name inside expressions, and the Arrow type that callers see."""
+
+    name: str
+    inside: str
+    type: pa.DataType
+
+
+@dataclass(frozen=True)
+class Source:
+    """A table that a backend opened.
+
+    Parameters
+    ----------
+    table
+        The table as an expression, columns under their inside names.
+    columns
+        One for each column of `table`, in its order.
+    fingerprint
+        Identity of the data.
+    positional
+        Whether the engine returns the rows of `table`, and of filters and projections over it, in one order that
+        repeats from query to query. Where it does not, views are ordered by the values of all their columns.
+    """
+
+    table: Table
+    columns: tuple[SourceColumn, ...]
+    fingerprint: Fingerprint
+    positional: bool = False
+
+    @property
+    def schema(self) -> Mapping[str, pa.DataType]:
+        """Name to Arrow type, as callers see them."""
+        return MappingProxyType({column.name: column.type for column in self.columns})
+
+
+def outside_names(names: Iterable[object]) -> list[str]:
+    """Names as callers see them: text, and each once; a repeated one gets a number.
+
+    >>> outside_names(["x", "x", 3, ""])
+    ['x', 'x (2)', '3', '']
+    """
+    taken: set[str] = set()
+    result = []
+    for name in names:
+        text = "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in str(name))
+        candidates = itertools.chain([text], (f"{text} ({number})" for number in itertools.count(2)))
+        result.append(next(candidate for candidate in candidates if candidate not in taken))
+        taken.add(result[-1])
+    return result
+
+
+def inside_names(names: Iterable[str]) -> list[str]:
+    """Names that every engine takes as they are: an ordinary name stays, any other becomes `column_<position>`.
+
+    Not ordinary are names that some engine renames, drops or confuses: empty, equal but for case, with quotes or
+    control characters, over 200 characters, `self`, and pandas' own names for an index.
+
+    >>> inside_names(["A", "a", "", "self", "dep_delay"])
+    ['column_0', 'column_1', 'column_2', 'column_3', 'dep_delay']
+    """
+    names = list(names)
+    lowered = [name.lower() for name in names]
+    repeated = {name for name in lowered if lowered.count(name) > 1} if len(set(lowered)) < len(lowered) else set()
+    ordinary = [
+        bool(name) and name.isprintable() and '"' not in name and len(name) <= 200
+        and folded not in repeated and folded != "self" and not folded.startswith(("__", "column_"))
+        for name, folded in zip(names, lowered, strict=True)
+    ]  # fmt: skip
+    return [name if keep else f"column_{position}" for position, (name, keep) in enumerate(zip(names, ordinary, strict=True))]
+
+
+def columns_of(names: Iterable[object], types: Iterable[pa.DataType]) -> tuple[SourceColumn, ...]:
+    """The columns of a source from its own names and Arrow types."""
+    outside = outside_names(names)
+    return tuple(
+        SourceColumn(name, inside, canonical(type))
+        for name, inside, type in zip(outside, inside_names(outside), types, strict=True)
+    )

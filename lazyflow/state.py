@@ -1,0 +1,195 @@
+"""What a person has asked for: search, filters, sort, cleaning, post-processing, as immutable values."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from lazyflow.errors import InvalidState, UnknownName
+
+OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in", "contains", "is missing", "is not missing")
+"""The operators of a filter."""
+
+LIST_OPERATORS = frozenset({"in", "not in"})
+NO_VALUE_OPERATORS = frozenset({"is missing", "is not missing"})
+
+MAX_JSON_BYTES = 1_000_000
+"""A state written as JSON may be this long; a longer one is refused before it is parsed."""
+
+Scalar = str | int | float | bool | None
+
+
+class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One condition on one column.
+
+    Parameters
+    ----------
+    column
+        Name of a column of the clean table.
+    operator
+        One of `OPERATORS`.
+    value
+        A scalar, or for `in` and `not in` a list of scalars. Dates, times and decimals may be given as
+        Python objects; they are kept as ISO text, so that a state equals its own JSON. None is missing:
+        a comparison with it keeps no row.
+
+    Raises
+    ------
+    UnknownName, InvalidState
+        For an unknown operator, or a value that no column could be compared with.
+
+    Examples
+    --------
+    >>> Filter("dep_delay", ">=", 60)
+    Filter(column='dep_delay', operator='>=', value=60)
+    >>> import datetime
+    >>> Filter("day", "==", datetime.date(2013, 1, 31)).value
+    '2013-01-31'
+    """
+
+    column: str
+    operator: str
+    value: Scalar | tuple[Scalar, ...] = None
+
+    def __post_init__(self) -> None:
+        if self.operator not in OPERATORS:
+            raise UnknownName.of("operator", self.operator, OPERATORS)
+        if not isinstance(self.column, str):
+            raise InvalidState(f"a filter's column is a text, not {self.column!r}")
+        where = f"filter on {self.column!r}"
+        value: Any = self.value
+        if self.operator in LIST_OPERATORS:
+            if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
+                raise InvalidState(f"{where}: {self.operator!r} needs a list of values, got {value!r}")
+            value = tuple(_plain(item, where) for item in value)
+        elif self.operator in NO_VALUE_OPERATORS:
+            if value is not None:
+                raise InvalidState(f"{where}: {self.operator!r} takes no value, got {value!r}")
+        else:
+            value = _plain(value, where)
+        msgspec.structs.force_setattr(self, "value", value)
+
+
+class Sort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One sort key; missing values come last in both directions, ties keep the source's order.
+
+    >>> Sort("dep_delay", descending=True)
+    Sort(column='dep_delay', descending=True)
+    """
+
+    column: str
+    descending: bool = False
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.column, str):
+            raise InvalidState(f"a sort's column is a text, not {self.column!r}")
+
+
+class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One view of a table: what is searched, filtered, sorted, cleaned and post-processed.
+
+    Parameters
+    ----------
+    search
+        A literal text that some text column must contain, whatever the case; empty keeps every row.
+    filters
+        Conditions, all of which a row must meet.
+    sort
+        Sort keys, the first the most significant.
+    cleaning, post_processing
+        Names under which the app registered a function, or None.
+
+    Examples
+    --------
+    >>> state = State(search="jfk", filters=[Filter("dep_delay", ">=", 60)])
+    >>> State.from_json(state.to_json()) == state
+    True
+    """
+
+    search: str = ""
+    filters: tuple[Filter, ...] = ()
+    sort: tuple[Sort, ...] = ()
+    cleaning: str | None = None
+    post_processing: str | None = None
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.search, str):
+            raise InvalidState(f"search is a text, not {self.search!r}")
+        for field, kind in (("filters", Filter), ("sort", Sort)):
+            items = getattr(self, field)
+            if isinstance(items, str) or not isinstance(items, Sequence):
+                raise InvalidState(f"{field} is a list of {kind.__name__}, not {items!r}")
+            for item in items:
+                if not isinstance(item, kind):
+                    raise InvalidState(f"{field} is a list of {kind.__name__}, found {item!r} in it")
+            msgspec.structs.force_setattr(self, field, tuple(items))
+        for field in ("cleaning", "post_processing"):
+            name = getattr(self, field)
+            if name is not None and not isinstance(name, str):
+                raise InvalidState(f"{field} is a registered name or None, not {name!r}")
+
+    def to_json(self) -> str:
+        """The state as JSON text; `State.from_json` gives it back, equal."""
+        return msgspec.json.encode(self).decode()
+
+    @staticmethod
+    def from_json(text: str | bytes) -> State:
+        """The state that a JSON text describes, checked for its shape; names and types are checked by `compile`.
+
+        Raises
+        ------
+        InvalidState
+            Where the text is no JSON, too long, or does not have the shape of a state; the message says where.
+
+        Examples
+        --------
+        >>> State.from_json('{"sort": [{"column": 3}]}')
+        Traceback (most recent call last):
+        lazyflow.errors.InvalidState: not a state: Expected `str`, got `int` - at `$.sort[0].column`
+        """
+        if not isinstance(text, str | bytes):
+            raise InvalidState(f"a state is read from JSON text, not from {type(text).__name__}")
+        if len(text) > MAX_JSON_BYTES:
+            raise InvalidState(f"not a state: {len(text):,} bytes of JSON, at most {MAX_JSON_BYTES:,} are read")
+        try:
+            return msgspec.json.decode(text, type=State)
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
+            raise InvalidState(f"not a state: {error}") from error
+
+
+def _plain(value: Any, where: str) -> Scalar:
+    """The value in the form that JSON keeps: dates, times and decimals as text, NaN as None."""
+    if isinstance(value, str):
+        try:
+            value.encode()
+        except UnicodeEncodeError as error:
+            raise InvalidState(f"{where}: {value!r} is not valid Unicode text") from error
+        return value
+    if value is None or isinstance(value, bool | int):
+        return value
+    if hasattr(value, "item") and not isinstance(value, datetime.date | datetime.time):
+        return _plain_numpy(value, where)
+    if isinstance(value, float):
+        if math.isnan(value):
+            return None
+        return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
+    if isinstance(value, decimal.Decimal):
+        return None if value.is_nan() else format(value, "f") if value.is_finite() else str(value)
+    if isinstance(value, datetime.date | datetime.time):
+        return None if value != value else value.isoformat()
+    raise InvalidState(f"{where}: {value!r} of type {type(value).__name__} cannot be compared with a column")
+
+
+def _plain_numpy(value: Any, where: str) -> Scalar:
+    """A numpy scalar as a plain value; a datetime64 as text, since `item()` would cut or count its nanoseconds."""
+    if value.dtype.kind == "M":
+        return None if str(value) == "NaT" else str(value)
+    item = value.item()
+    if hasattr(item, "dtype"):
+        raise InvalidState(f"{where}: {value!r} cannot be compared with a column")
+    return _plain(item, where)

@@ -1,0 +1,239 @@
+"""What a view wants to know of its scopes, which query comes next, and how the answers read.
+
+Which way a column goes is decided by what is known of it: few distinct values are counted one by one, from which all
+statistics follow in one pass; where there are many, aggregates are folded into few passes. A filtered column has no
+more distinct values than the clean one, so the question is asked once per source.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+from lazyflow.errors import NotForThisType
+from lazyflow.expressions import Namespace
+from lazyflow.plan import Plan, Stage
+from lazyflow.source import SourceColumn
+from lazyflow.statistics.builtin import BUILTIN, CARDINALITY, RANGE
+from lazyflow.statistics.edges import edges
+from lazyflow.statistics.queries import (
+    AggregateQuery,
+    Native,
+    StatisticsQuery,
+    TopValuesQuery,
+    ValueCountsQuery,
+    Want,
+)
+from lazyflow.statistics.registry import CellKey, Statistic
+from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
+from lazyflow.types import NUMBERS, TEMPORAL, kind
+
+ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows)
+"""The number of rows of a scope: a cell without a column."""
+
+Known = Callable[[CellKey], Cell | None]
+
+
+@dataclass(frozen=True)
+class Folding:
+    """How finely an engine wants statistics folded.
+
+    Parameters
+    ----------
+    max_distinct
+        Up to so many distinct values a column is counted value by value; None for any number, where counting is
+        cheaper than asking (the values need not leave the process).
+    max_columns
+        Most columns in one query: the step in which work can be cancelled, and a bound on the size of a query.
+    native
+        The engine's own forms of statistics, by name.
+    """
+
+    max_distinct: int | None = 50_000
+    max_columns: int = 64
+    native: dict[str, Native] | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """The statistics that a plan wants, those of the columns in sight first."""
+
+    plan: Plan
+    in_sight: frozenset[str]
+    folding: Folding
+
+    @property
+    def _ns(self) -> Namespace:
+        return self.plan.ns
+
+    @property
+    def identity(self) -> object:
+        """Equal for equal states over the same source."""
+        return self.plan.source.fingerprint, self.plan.state
+
+    @cached_property
+    def wants(self) -> tuple[Want, ...]:
+        """Every cell wanted, in the order of priority."""
+        first, rest = [], []
+        for scope in self.plan.scopes:
+            stage = self.plan.stages[scope]
+            first.append(Want(self.rows_key(stage), stage, None, ROWS, in_sight=True))
+            for column in stage.columns:
+                sight = not self.in_sight or column.name in self.in_sight
+                wanted = rest if not sight else first
+                for statistic in (*BUILTIN, RANGE):
+                    if kind(column.type) in statistic.kinds:
+                        key = self._key(stage, column, statistic)
+                        wanted.append(Want(key, stage, column, statistic, in_sight=sight))
+        return tuple({want.key: want for want in first + rest}.values())
+
+    @cached_property
+    def keys(self) -> frozenset[CellKey]:
+        """The content keys of what is wanted."""
+        return frozenset(want.key for want in self.wants)
+
+    def rows_key(self, stage: Stage) -> CellKey:
+        """The content key of the number of rows of a stage."""
+        return CellKey(self.plan.source.fingerprint.value, stage.digest, "", ROWS.name, ROWS.version)
+
+    def _key(self, stage: Stage, column: SourceColumn, statistic: Statistic) -> CellKey:
+        origin = self._edges_stage(column).digest if statistic.needs_edges else ""
+        return CellKey(
+            self.plan.source.fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin
+        )
+
+    def _edges_stage(self, column: SourceColumn) -> Stage:
+        """The first scope in which the column has its type: its values give the edges of all scopes."""
+        return next(stage for stage in self.plan.stages.values() if column in stage.columns)
+
+    def next_query(self, known: Known) -> StatisticsQuery | None:
+        """The most urgent query for cells that are not known (a failure is known too), or None."""
+        missing = [want for want in self.wants if known(want.key) is None]
+        for lead in missing:
+            alike = [
+                want for want in missing if want.stage.digest == lead.stage.digest and want.in_sight == lead.in_sight
+            ]
+            query = self._query(lead.stage, alike, known)
+            if query is not None:
+                return query
+        return None
+
+    def _query(self, stage: Stage, wants: Sequence[Want], known: Known) -> StatisticsQuery | None:
+        columns = {want.column for want in wants if want.column is not None}
+        countable = {column for column in columns if kind(column.type) in CARDINALITY.kinds}
+        few = {column for column in countable if self._few(stage, column, known)}
+        if any(self._unasked(stage, column, known) for column in countable - few):
+            # One pass answers for all columns of the scope, in sight or not.
+            asked = [
+                Want(self._key(stage, column, CARDINALITY), stage, column, CARDINALITY)
+                for column in stage.columns
+                if kind(column.type) in CARDINALITY.kinds and self._unasked(stage, column, known)
+            ]
+            rows = [want for want in wants if want.column is None]
+            return self._make(AggregateQuery, stage, rows + asked)
+        if few:
+            chosen = self._first_columns(wants, few)
+            counted = [want for want in wants if want.column in chosen or want.column is None]
+            counted = self._with_edges(counted, known, own=True)
+            if any(want.column for want in counted):
+                return self._make(ValueCountsQuery, stage, counted)
+        many = columns - few
+        chosen = self._first_columns(wants, many)
+        mine = [want for want in wants if want.column in chosen or want.column is None]
+        summary = [want for want in mine if want.column is None or want.statistic.group == "summary"]
+        if summary:
+            return self._make(AggregateQuery, stage, summary)
+        aggregates = [want for want in mine if want.statistic.build is not None]
+        aggregates = self._with_edges(aggregates, known, own=False)
+        if aggregates:
+            return self._make(AggregateQuery, stage, aggregates)
+        tops = [want for want in mine if want.statistic.build is None]
+        return self._make(TopValuesQuery, stage, tops) if tops else None
+
+    def _make(self, form: type[StatisticsQuery], stage: Stage, wants: Sequence[Want]) -> StatisticsQuery:
+        return form(stage, wants, self._ns, self.rows_key(stage), self.folding.native or {})
+
+    def _first_columns(self, wants: Sequence[Want], among: set[SourceColumn]) -> set[SourceColumn]:
+        ordered = dict.fromkeys(want.column for want in wants if want.column in among)
+        return {column for column in list(ordered)[: self.folding.max_columns] if column is not None}
+
+    def _with_edges(self, wants: Sequence[Want], known: Known, own: bool) -> list[Want]:
+        """The wants, histograms with their edges; those whose edges are still on the way are left for later.
+
+        With `own`, a histogram whose edges come from its own scope finds them while its values are counted.
+        """
+        result = []
+        for want in wants:
+            if not want.statistic.needs_edges or want.column is None:
+                result.append(want)
+                continue
+            origin = self._edges_stage(want.column)
+            if own and origin.digest == want.stage.digest:
+                result.append(want)
+                continue
+            key = self._key(origin, want.column, RANGE)
+            cell = known(key)
+            if cell is not None:
+                result.append(replace(want, edges=edges(*cell.value, want.column.type) if cell.error is None else ()))
+        return result
+
+    def _few(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
+        if self.folding.max_distinct is None:
+            return True
+        cardinality = self._cardinality(stage, column, known)
+        return cardinality is not None and cardinality <= self.folding.max_distinct
+
+    def _cardinality(self, stage: Stage, column: SourceColumn, known: Known) -> int | None:
+        """How many distinct values the column has at most in this scope, or None where nobody knows."""
+        for scope in self._containing(stage):
+            if column in scope.columns:
+                cell = known(self._key(scope, column, CARDINALITY))
+                if cell is not None and cell.error is None:
+                    return int(cell.value)
+        return None
+
+    def _unasked(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
+        return self._cardinality(stage, column, known) is None and known(self._key(stage, column, CARDINALITY)) is None
+
+    def _containing(self, stage: Stage) -> list[Stage]:
+        """The stage, and those whose rows include its rows."""
+        stages = self.plan.stages
+        if stage.digest == stages["filtered"].digest:
+            return [stage, stages["clean"]]
+        return [stage]
+
+    def read(self, known: Known) -> Statistics:
+        """The statistics as far as they are known."""
+        scopes: dict[str, ScopeStatistics] = {}
+        for name in self.plan.scopes:
+            stage = self.plan.stages[name]
+            earlier = list(scopes.values())[::-1]
+            rows = known(self.rows_key(stage)) or _stand_in([scope.rows for scope in earlier])
+            columns = {}
+            for column in stage.columns:
+                cells = {}
+                for statistic in BUILTIN:
+                    if kind(column.type) not in statistic.kinds:
+                        cells[statistic.name] = _not_for(statistic, column)
+                        continue
+                    cell = known(self._key(stage, column, statistic))
+                    if cell is None:
+                        before = [
+                            scope.columns[column.name][statistic.name] for scope in earlier if column.name in scope.columns
+                        ]
+                        cell = _stand_in(before)
+                    cells[statistic.name] = cell
+                columns[column.name] = cells
+            scopes[name] = ScopeStatistics(name, rows, columns)
+        return Statistics(scopes)
+
+
+def _stand_in(earlier: Sequence[Cell]) -> Cell:
+    """A pending cell that shows the last known value of an earlier scope."""
+    value = next((cell.value for cell in earlier if cell.value is not None and cell.error is None), None)
+    return Cell(value, "pending")
+
+
+def _not_for(statistic: Statistic, column: SourceColumn) -> Cell:
+    return Cell(error=NotForThisType(f"{statistic.name} is not for columns of type {column.type}"))

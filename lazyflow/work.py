@@ -1,0 +1,328 @@
+"""What is wanted and what is running: the one place with threads and locks.
+
+Nothing is ever queued. There are generations, each the set of content keys that one view wants, and there is what runs.
+A worker thread takes the most urgent query that somebody wants, runs it, keeps the result, and looks again; it lives
+only while there is something to do. A newer generation of the same owner replaces the older one: a running query that
+nobody wants any more is cancelled, one that is still wanted goes on.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from lazyflow.cache import Cache
+from lazyflow.errors import Cancelled, EngineError, LazyflowError, Superseded
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from lazyflow.statistics.queries import StatisticsQuery
+    from lazyflow.statistics.registry import CellKey
+    from lazyflow.statistics.results import Cell
+
+log = logging.getLogger("lazyflow.work")
+
+Known = Callable[["CellKey"], "Cell | None"]
+
+
+class CancelToken:
+    """Says whether a query is still wanted, and stops it in the engine when it no longer is."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._cancelled = False
+        self._stops: list[Callable[[], None]] = []
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether `cancel` was called."""
+        return self._cancelled
+
+    def cancel(self) -> None:
+        """Withdraw the query: what `on_cancel` registered is called, once, in this thread."""
+        with self._lock:
+            self._cancelled = True
+            stops, self._stops = self._stops, []
+        for stop in stops:
+            stop()
+
+    def check(self) -> None:
+        """Raise `Cancelled` if the query is no longer wanted."""
+        if self._cancelled:
+            raise Cancelled("the query is no longer wanted")
+
+    @contextmanager
+    def on_cancel(self, stop: Callable[[], None]) -> Iterator[None]:
+        """While inside, `cancel` calls `stop` (such as a cursor's interrupt); entering raises `Cancelled` if it is late."""
+        with self._lock:
+            if not self._cancelled:
+                self._stops.append(stop)
+        self.check()
+        try:
+            yield
+        finally:
+            with self._lock:
+                if stop in self._stops:
+                    self._stops.remove(stop)
+
+
+class Wanted(Protocol):
+    """What a view wants: content keys, and the query that would be next."""
+
+    @property
+    def identity(self) -> object:
+        """Equal for equal states over the same source."""
+
+    @property
+    def keys(self) -> frozenset[CellKey]:
+        """The content keys of all cells wanted."""
+
+    def next_query(self, known: Known) -> StatisticsQuery | None:
+        """The most urgent query for what is not known, or None."""
+
+
+class Generation:
+    """One view's claim: what it wants, what of it is known, and whether a newer view has replaced it.
+
+    Made by `Work.begin`. Nothing is computed for it before `start`, so that its rows come first.
+    """
+
+    def __init__(self, work: Work, owner: object, number: int, wanted: Wanted) -> None:
+        self._work = work
+        self._owner = owner
+        self.number = number
+        self.wanted = wanted
+        self.rows_token = CancelToken()
+        self._cells: dict[CellKey, Cell] = {}
+        self._listeners: list[Callable[[], None]] = []
+        self._started = False
+        self._superseded = False
+        self._fault: LazyflowError | None = None
+
+    @property
+    def superseded(self) -> bool:
+        """Whether a newer generation of the same owner took its place."""
+        return self._superseded
+
+    def known(self, key: CellKey) -> Cell | None:
+        """The cell of that key, a failed one too, or None if it is not known."""
+        cell = self._cells.get(key)
+        if cell is None:
+            cell = self._work.cache.get(key)
+            if cell is not None:
+                self._cells[key] = cell  # the view keeps what it has seen, whatever the cache forgets
+        return cell
+
+    @property
+    def complete(self) -> bool:
+        """Whether everything wanted is known."""
+        return all(self.known(key) is not None for key in self.wanted.keys)
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing more will come: complete, superseded, or broken."""
+        return self._superseded or self._fault is not None or self.complete
+
+    def start(self) -> None:
+        """Let the statistics phase begin: from now on the worker computes what this generation wants."""
+        self._work.start(self)
+
+    def check(self) -> None:
+        """Raise `Superseded` if a newer generation took this one's place."""
+        if self._superseded:
+            raise Superseded(f"generation {self.number} was superseded by a newer state")
+        if self._fault is not None:
+            raise self._fault
+
+    def wait(self, timeout: float | None = None) -> None:
+        """Block until everything wanted is known; `timeout` in seconds.
+
+        Raises
+        ------
+        Superseded
+            As soon as a newer generation takes this one's place.
+        TimeoutError
+            After `timeout`.
+        """
+        self._work.wait(self, timeout)
+
+    def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Have `listener` called after each change, from any thread; returns how to end that."""
+        return self._work.subscribe(self, listener)
+
+
+class Work:
+    """All statistics work of a flow and its forks.
+
+    Parameters
+    ----------
+    run
+        Executes a query, as `Backend.run` does.
+    cache
+        Where results are kept.
+    """
+
+    def __init__(self, run: Callable[[StatisticsQuery, CancelToken], pa.Table], cache: Cache) -> None:
+        self._run = run
+        self.cache = cache
+        self._changed = threading.Condition()
+        self._current: dict[object, Generation] = {}
+        self._numbers: dict[object, int] = {}
+        self._running: StatisticsQuery | None = None
+        self._token = CancelToken()
+        self._worker: threading.Thread | None = None
+        self._closed = False
+
+    def begin(self, owner: object, wanted: Wanted) -> Generation:
+        """The generation of `owner` that wants this, in place of the one before; the same one if it wants the same."""
+        with self._changed:
+            if self._closed:
+                raise LazyflowError("the flow is closed")
+            before = self._current.get(owner)
+            if before is not None and before.wanted.identity == wanted.identity and before.wanted.keys == wanted.keys:
+                before.wanted = wanted  # the order of priority may be another
+                return before
+            self._numbers[owner] = self._numbers.get(owner, 0) + 1
+            generation = Generation(self, owner, self._numbers[owner], wanted)
+            self._current[owner] = generation
+            self._supersede(before)
+        self._notify([before] if before else [])
+        return generation
+
+    def end(self, owner: object) -> None:
+        """Withdraw everything that `owner` wants."""
+        with self._changed:
+            before = self._current.pop(owner, None)
+            self._supersede(before)
+        self._notify([before] if before else [])
+
+    def supersede_all(self) -> None:
+        """Take every generation out, since the source they were made for is no longer current."""
+        for owner in list(self._current):
+            self.end(owner)
+
+    def close(self) -> None:
+        """Withdraw everything and wait for the worker to leave the engine."""
+        self.supersede_all()
+        with self._changed:
+            self._closed = True
+            worker = self._worker
+        if worker is not None and worker is not threading.current_thread():
+            worker.join()
+
+    def start(self, generation: Generation) -> None:
+        """See `Generation.start`."""
+        with self._changed:
+            generation._started = True
+            if self._worker is None and not generation.superseded and not generation.complete:
+                self._worker = threading.Thread(target=self._loop, name="lazyflow-statistics", daemon=True)
+                self._worker.start()
+
+    def wait(self, generation: Generation, timeout: float | None) -> None:
+        """See `Generation.wait`."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: generation.settled, timeout)
+            generation.check()
+            if not done:
+                raise TimeoutError(f"statistics were not complete after {timeout} seconds")
+
+    def subscribe(self, generation: Generation, listener: Callable[[], None]) -> Callable[[], None]:
+        """See `Generation.subscribe`."""
+        with self._changed:
+            generation._listeners.append(listener)
+
+        def end() -> None:
+            with self._changed:
+                if listener in generation._listeners:
+                    generation._listeners.remove(listener)
+
+        return end
+
+    def _supersede(self, generation: Generation | None) -> None:
+        """Take a generation out, its rows query and the running query with it unless someone still wants that."""
+        if generation is None:
+            return
+        generation._superseded = True
+        generation.rows_token.cancel()
+        if self._running is not None and not any(self._running.cells & g.wanted.keys for g in self._current.values()):
+            self._token.cancel()
+
+    def _notify(self, generations: list[Generation]) -> None:
+        with self._changed:
+            self._changed.notify_all()
+            listeners = [listener for generation in generations for listener in generation._listeners]
+        for listener in listeners:
+            listener()
+
+    def _loop(self) -> None:
+        while True:
+            with self._changed:
+                query = self._next()
+                self._running, self._token = query, CancelToken()
+                if query is None:
+                    self._worker = None
+                    return
+                token = self._token
+            try:
+                self._execute(query, token)
+            except Cancelled:
+                log.debug("cancelled: %d cells", len(query.cells))
+            finally:
+                with self._changed:
+                    self._running = None
+
+    def _next(self) -> StatisticsQuery | None:
+        """The next query that somebody wants; owners take turns."""
+        for owner, generation in list(self._current.items()):
+            if not generation._started or generation._fault is not None:
+                continue
+            try:
+                query = generation.wanted.next_query(generation.known)
+            except Exception as error:
+                log.exception("no statistics query could be made")
+                generation._fault = EngineError(f"no statistics query could be made: {type(error).__name__}: {error}")
+                self._notify([generation])
+                continue
+            if query is not None:
+                self._current[owner] = self._current.pop(owner)
+                return query
+        return None
+
+    def _execute(self, query: StatisticsQuery, token: CancelToken) -> None:
+        """Run a query and deliver its cells; one that fails is split until the guilty cells stand alone."""
+        try:
+            cells = query.read(self._run(query, token))
+        except Cancelled:
+            raise
+        except Exception as error:
+            token.check()
+            parts = query.split()
+            log.warning("a statistics query of %d cells failed, split in %d", len(query.cells), len(parts), exc_info=True)
+            for part in parts:
+                self._execute(part, token)
+            if not parts:
+                self._deliver(query, failures(query, error))
+            return
+        unanswered = {key: cell for key, cell in failures(query, EngineError("no answer")).items() if key not in cells}
+        self._deliver(query, cells | unanswered)
+
+    def _deliver(self, query: StatisticsQuery, cells: dict[CellKey, Cell]) -> None:
+        self.cache.put(cells)
+        with self._changed:
+            concerned = [g for g in self._current.values() if query.cells & g.wanted.keys]
+            for generation in concerned:
+                generation._cells.update(cells)
+        self._notify(concerned)
+
+
+def failures(query: StatisticsQuery, error: Exception) -> dict[CellKey, Cell]:
+    """The cells of a query that failed, each with the error."""
+    from lazyflow.statistics.results import Cell
+
+    if not isinstance(error, LazyflowError):
+        error = EngineError(f"{type(error).__name__}: {error}")
+    return {key: Cell(error=error) for key in query.cells}
