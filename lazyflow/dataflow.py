@@ -24,7 +24,7 @@ from lazyflow.state import State
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import View
 from lazyflow.step import Step
-from lazyflow.work import CancelToken, Work
+from lazyflow.work import CancelToken, Watcher, Work
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -311,6 +311,30 @@ class DataFlow:
             functions = {**getattr(self._transforms, registry), name: fn}
             self._transforms = replace(self._transforms, **{registry: functions})
             self._plans.clear()
+
+    def watch_statistics_queries(self, watcher: Watcher) -> Callable[[], None]:
+        """Call `watcher("started", query)` before, `watcher("ended", query)` after each statistics query of the source.
+
+        It is called in the thread that runs the query, also for forks, and before what the query gave is delivered.
+
+        Returns
+        -------
+        function
+            Ends it.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> seen = []
+        >>> with DataFlow(pa.table({"x": [1, 2]})) as flow:
+        ...     end = flow.watch_statistics_queries(lambda what, query: seen.append(what))
+        ...     step = flow.apply(State())
+        ...     before = list(seen)
+        ...     _ = step.resolve()
+        >>> before, seen[:2]
+        ([], ['started', 'ended'])
+        """
+        return self._shared.work.watch(watcher)
 
     def fork(self) -> DataFlow:
         """A flow with its own state changes over the same source, cache and running work.

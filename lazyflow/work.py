@@ -12,21 +12,22 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol
 
 from lazyflow.cache import Cache
 from lazyflow.errors import Cancelled, EngineError, LazyflowError, Superseded
+from lazyflow.statistics.results import Cell
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lazyflow.statistics.queries import StatisticsQuery
     from lazyflow.statistics.registry import CellKey
-    from lazyflow.statistics.results import Cell
 
 log = logging.getLogger("lazyflow.work")
 
 Known = Callable[["CellKey"], "Cell | None"]
+Watcher = Callable[[Literal["started", "ended"], "StatisticsQuery"], None]
 
 
 class CancelToken:
@@ -176,6 +177,18 @@ class Work:
         self._token = CancelToken()
         self._worker: threading.Thread | None = None
         self._closed = False
+        self._watchers: tuple[Watcher, ...] = ()
+
+    def watch(self, watcher: Watcher) -> Callable[[], None]:
+        """See `DataFlow.watch_statistics_queries`."""
+        with self._changed:
+            self._watchers = (*self._watchers, watcher)
+
+        def end() -> None:
+            with self._changed:
+                self._watchers = tuple(other for other in self._watchers if other is not watcher)
+
+        return end
 
     def begin(self, owner: object, wanted: Wanted) -> Generation:
         """The generation of `owner` that wants this, in place of the one before; the same one if it wants the same."""
@@ -294,21 +307,42 @@ class Work:
 
     def _execute(self, query: StatisticsQuery, token: CancelToken) -> None:
         """Run a query and deliver its cells; one that fails is split until the guilty cells stand alone."""
+        failure: LazyflowError
         try:
-            cells = query.read(self._run(query, token))
+            cells = query.read(self._run_watched(query, token))
         except Cancelled:
             raise
+        except LazyflowError as error:
+            failure = error
         except Exception as error:
-            token.check()
-            parts = query.split()
-            log.warning("a statistics query of %d cells failed, split in %d", len(query.cells), len(parts), exc_info=True)
-            for part in parts:
-                self._execute(part, token)
-            if not parts:
-                self._deliver(query, failures(query, error))
+            log.exception("the answer to a statistics query could not be read")
+            failure = EngineError(f"{type(error).__name__}: {error}")
+        else:
+            missing = query.unanswered(cells)
+            self._deliver(query, cells | {key: Cell(error=EngineError("the engine gave no answer")) for key in missing})
             return
-        unanswered = {key: cell for key, cell in failures(query, EngineError("no answer")).items() if key not in cells}
-        self._deliver(query, cells | unanswered)
+        token.check()
+        parts = query.split()
+        log.info("%s of %d cells failed, split in %d: %s", type(query).__name__, len(query.cells), len(parts), failure)
+        for part in parts:
+            self._execute(part, token)
+        if not parts:
+            log.warning("%s failed: %s", type(query).__name__, failure, exc_info=failure)
+            self._deliver(query, query.failed(failure))
+
+    def _run_watched(self, query: StatisticsQuery, token: CancelToken) -> pa.Table:
+        self._tell("started", query)
+        try:
+            return self._run(query, token)
+        finally:
+            self._tell("ended", query)
+
+    def _tell(self, what: Literal["started", "ended"], query: StatisticsQuery) -> None:
+        for watcher in self._watchers:
+            try:
+                watcher(what, query)
+            except Exception:
+                log.exception("a watcher of statistics queries failed")
 
     def _deliver(self, query: StatisticsQuery, cells: dict[CellKey, Cell]) -> None:
         self.cache.put(cells)
@@ -318,11 +352,3 @@ class Work:
                 generation._cells.update(cells)
         self._notify(concerned)
 
-
-def failures(query: StatisticsQuery, error: Exception) -> dict[CellKey, Cell]:
-    """The cells of a query that failed, each with the error."""
-    from lazyflow.statistics.results import Cell
-
-    if not isinstance(error, LazyflowError):
-        error = EngineError(f"{type(error).__name__}: {error}")
-    return {key: Cell(error=error) for key in query.cells}

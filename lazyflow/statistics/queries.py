@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazyflow import expressions as ex
-from lazyflow.errors import EngineError
+from lazyflow.errors import EngineError, LazyflowError
 from lazyflow.plan import Stage
 from lazyflow.query import Query
 from lazyflow.source import SourceColumn
@@ -25,6 +25,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 log = logging.getLogger("lazyflow.statistics")
+
+OVERFLOW = -1
+"""In an answer to a `ValueCountsQuery`, the number of rows that says: this column has too many distinct values."""
+
+MANY = 2**62
+"""The cardinality of a column of which nothing is known but that it has too many distinct values to be counted."""
 
 Scalars = Mapping[str, "pa.Scalar"]
 
@@ -66,6 +72,14 @@ class StatisticsQuery(Query):
     def read(self, answer: pa.Table) -> dict[CellKey, Cell]:
         """The cells that the engine's answer gives; may hold more than was wanted."""
 
+    def unanswered(self, cells: Mapping[CellKey, Cell]) -> frozenset[CellKey]:
+        """The cells that an answer was due to give and did not."""
+        return self.cells - cells.keys()
+
+    def failed(self, error: LazyflowError) -> dict[CellKey, Cell]:
+        """The cells that are known when the query failed and cannot be split: each with the error."""
+        return {key: Cell(error=error) for key in self.cells}
+
     @abstractmethod
     def split(self) -> list[StatisticsQuery]:
         """Smaller queries for the same cells, to find the guilty one where this one failed; empty if it is the one."""
@@ -94,17 +108,17 @@ class ValueCountsQuery(StatisticsQuery):
     """
 
     @cached_property
+    def types(self) -> tuple[Any, ...]:
+        """The types of the value columns, as the expression family writes them."""
+        return tuple(dict.fromkeys(self._type(column) for column in self.columns))
+
+    @cached_property
     def slots(self) -> tuple[int, ...]:
         """For each column, which value column holds its values."""
-        types: list[Any] = []
-        slots = []
-        for column in self.columns:
-            type = self.stage.table[column.inside].type()(nullable=True)
-            if type not in types:
-                types.append(type)
-            slots.append(types.index(type))
-        self._types = types
-        return tuple(slots)
+        return tuple(self.types.index(self._type(column)) for column in self.columns)
+
+    def _type(self, column: SourceColumn) -> Any:
+        return self.stage.table[column.inside].type()(nullable=True)
 
     @cached_property
     def expression(self) -> ex.Table:
@@ -113,7 +127,7 @@ class ValueCountsQuery(StatisticsQuery):
             grouped = self.group(column)
             values = {
                 f"value_{other}": grouped["value"] if other == slot else self.ns.null(type)
-                for other, type in enumerate(self._types)
+                for other, type in enumerate(self.types)
             }
             branches.append(grouped.select(column=self.ns.literal(position, "int32"), **values, rows=grouped["rows"]))
         return branches[0] if len(branches) == 1 else self.ns.union(*branches)
@@ -122,15 +136,48 @@ class ValueCountsQuery(StatisticsQuery):
         """The value counts of one column, as a table with the columns `value` and `rows`."""
         return self.stage.table.group_by(value=self.cleaned(column)).aggregate(rows=lambda table: table.count())
 
-    def read(self, answer: pa.Table) -> dict[CellKey, Cell]:
-        import pyarrow.compute as pc
+    def answer(self, counts: Sequence[tuple[pa.ChunkedArray, pa.ChunkedArray] | None]) -> pa.Table:
+        """The answer that `expression` would have, for engines that count in their own way.
 
+        Parameters
+        ----------
+        counts
+            For each of `columns` its values and their numbers of rows, or None where it has too many.
+        """
+        import pyarrow as pa
+
+        types = [type.to_pyarrow() for type in self.types]
+        tables = []
+        for position, (slot, found) in enumerate(zip(self.slots, counts, strict=True)):
+            values, rows = found or (pa.nulls(1, types[slot]), pa.array([OVERFLOW], pa.int64()))
+            size = len(rows)
+            columns = {"column": pa.repeat(pa.scalar(position, pa.int32()), size)}
+            for other, type in enumerate(types):
+                columns[f"value_{other}"] = values.cast(type) if other == slot else pa.nulls(size, type)
+            tables.append(pa.table(columns | {"rows": rows.cast(pa.int64())}))
+        return pa.concat_tables(tables)
+
+    def read(self, answer: pa.Table) -> dict[CellKey, Cell]:
+        import numpy as np
+
+        numbers = answer["column"].to_numpy()
+        if (numbers[1:] < numbers[:-1]).any():  # the branches of a union may come mixed
+            order = np.argsort(numbers, kind="stable")
+            answer, numbers = answer.take(order), numbers[order]
+        starts = np.searchsorted(numbers, np.arange(len(self.columns) + 1))
         result: dict[CellKey, Cell] = {}
-        of_rows = answer["column"]
         for position, (column, slot) in enumerate(zip(self.columns, self.slots, strict=True)):
-            part = answer.filter(pc.equal(of_rows, position)) if len(self.columns) > 1 else answer
-            result.update(self.read_column(column, part[f"value_{slot}"], part["rows"]))
+            part = answer.slice(starts[position], starts[position + 1] - starts[position])
+            if part.num_rows == 1 and part["rows"][0].as_py() == OVERFLOW:
+                result[_hidden(self.rows_key, column, CARDINALITY)] = Cell(MANY)
+            else:
+                result.update(self.read_column(column, part[f"value_{slot}"], part["rows"]))
         return result
+
+    def unanswered(self, cells: Mapping[CellKey, Cell]) -> frozenset[CellKey]:
+        """As of any query; but a column that has too many values is asked about in another way."""
+        many = {key.column for key, cell in cells.items() if cell.value == MANY and key.statistic == CARDINALITY.name}
+        return frozenset(key for key in self.cells - cells.keys() if key.column not in many and key.column)
 
     def read_column(self, column: SourceColumn, values: pa.ChunkedArray, rows: pa.ChunkedArray) -> dict[CellKey, Cell]:
         """The cells of one column from its values and their numbers of rows."""
@@ -155,7 +202,11 @@ class ValueCountsQuery(StatisticsQuery):
             first = [want for want in self.wants if want.column is not None and want.column.inside in middle]
             rest = [want for want in self.wants if want not in first]
             return [self._like(ValueCountsQuery, first), self._like(ValueCountsQuery, rest)]
-        return by_aggregates(self)
+        return []
+
+    def failed(self, error: LazyflowError) -> dict[CellKey, Cell]:
+        """A column that cannot be counted value by value is asked about in the other way, so nothing has failed yet."""
+        return {_hidden(self.rows_key, column, CARDINALITY): Cell(MANY) for column in self.columns}
 
 
 class AggregateQuery(StatisticsQuery):
@@ -220,14 +271,6 @@ class _Cut(ValueCountsQuery):
         present = self.stage.table.filter(ex.present(self.stage.table[column.inside]))
         counted = present.group_by(value=ex.clean(self.ns, present[column.inside])).aggregate(rows=lambda table: table.count())
         return counted.order_by([counted["rows"].desc(), counted["value"].asc()]).limit(TOP)
-
-
-def by_aggregates(query: StatisticsQuery) -> list[StatisticsQuery]:
-    """The same cells without counting values one by one: aggregates, and the most frequent values by themselves."""
-    aggregates = [want for want in query.wants if want.statistic.build is not None]
-    tops = [want for want in query.wants if want.statistic.build is None]
-    kinds: Iterable[tuple[type[StatisticsQuery], list[Want]]] = ((AggregateQuery, aggregates), (TopValuesQuery, tops))
-    return [query._like(kind, wants) for kind, wants in kinds if wants]
 
 
 def _hidden(rows_key: CellKey, column: SourceColumn, statistic: Statistic) -> CellKey:

@@ -44,6 +44,9 @@ class Folding:
     max_distinct
         Up to so many distinct values a column is counted value by value; None for any number, where counting is
         cheaper than asking (the values need not leave the process).
+    ask_first
+        Whether an engine is asked for the number of distinct values before a column is counted. Without, it counts at
+        once and gives up where there are more than `max_distinct`.
     max_columns
         Most columns in one query: the step in which work can be cancelled, and a bound on the size of a query.
     native
@@ -51,6 +54,7 @@ class Folding:
     """
 
     max_distinct: int | None = 50_000
+    ask_first: bool = True
     max_columns: int = 64
     native: dict[str, Native] | None = None
 
@@ -182,7 +186,9 @@ class View:
         if self.folding.max_distinct is None:
             return True
         cardinality = self._cardinality(stage, column, known)
-        return cardinality is not None and cardinality <= self.folding.max_distinct
+        if cardinality is None:
+            return not self.folding.ask_first and known(self._key(stage, column, CARDINALITY)) is None
+        return cardinality <= self.folding.max_distinct
 
     def _cardinality(self, stage: Stage, column: SourceColumn, known: Known) -> int | None:
         """How many distinct values the column has at most in this scope, or None where nobody knows."""

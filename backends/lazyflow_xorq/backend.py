@@ -1,0 +1,133 @@
+"""xorq: one session for rows, one for statistics, so that neither takes the other's core."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import pyarrow as pa
+import xorq.vendor.ibis as ibis
+from cachetools import LRUCache
+
+from lazyflow.backend import Backend, Capabilities
+from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_frame, unsupported
+from lazyflow.errors import LazyflowError, SourceError
+from lazyflow.expressions import Column, Namespace, Table
+from lazyflow.plan import Plan
+from lazyflow.query import Query, RowsQuery
+from lazyflow.source import Source
+from lazyflow.statistics.queries import ValueCountsQuery
+from lazyflow.statistics.view import Folding
+from lazyflow.work import CancelToken
+from lazyflow_xorq.counting import count_values
+from lazyflow_xorq.native import NATIVE
+from lazyflow_xorq.opening import Opened, open_arrow, open_expression, open_files
+from lazyflow_xorq.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class XorqBackend(Backend):
+    """DataFusion through xorq. Expressions stay the caller's; they are run in sessions that read right and in order."""
+
+    name: ClassVar[str] = "xorq"
+    capabilities: ClassVar[Capabilities] = Capabilities(interrupts=True)
+    folding: ClassVar[Folding] = Folding(ask_first=False, native=NATIVE)
+
+    def __init__(self) -> None:
+        self._rows: Session | None = None
+        self._statistics: Session | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._opened: Opened | None = None
+        self._statements: LRUCache[Plan, str] = LRUCache(64)
+        self._lock = threading.Lock()
+
+    @property
+    def ns(self) -> Namespace:
+        """xorq's own copy of ibis."""
+        return ibis
+
+    def comparable(self, column: Column) -> Column:
+        """DataFusion compares times of day only after a trip through text."""
+        return column.cast("string").cast("time") if column.type().is_time() else column
+
+    def open(self, data: Any) -> Source:
+        """Open files, a frame, an Arrow table, or a xorq expression."""
+        try:
+            if isinstance(data, str | os.PathLike):
+                opened = open_files(self._sessions(), data, self._scratch_folder)
+            elif is_frame(data):
+                opened = open_arrow(self._sessions(), arrow_from_frame(data))
+            elif is_arrow(data):
+                opened = open_arrow(self._sessions(), data)
+            elif expression_family(data) == "xorq":
+                opened = open_expression(self._sessions(), data, self._scratch_folder)
+            else:
+                raise unsupported(data, self.name)
+        except LazyflowError:
+            raise
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt | SystemExit):
+                raise
+            raise SourceError(f"xorq cannot open the source: {str(error).splitlines()[0]}") from error
+        self._opened = opened
+        return opened.source
+
+    def execute(self, query: Query, token: CancelToken) -> pa.Table:
+        """The answer to a query, from the session of its phase."""
+        opened = self._opened
+        rows, statistics = self._sessions()
+        assert opened is not None
+        session = statistics if query.deferred else rows
+        if isinstance(query, ValueCountsQuery):
+            scope = self._statement(session, query.stage.table, opened)
+            return count_values(session, query, scope, opened, token, self.folding.max_distinct)
+        if isinstance(query, RowsQuery):
+            statement = self._window(session, query, opened)
+            schema = query.plan.shown.schema().to_pyarrow()
+        else:
+            statement = self._statement(session, query.expression, opened)
+            schema = query.expression.schema().to_pyarrow()
+        return session.table(statement, _nullable(schema), opened.scan, opened.watched, token)
+
+    def close(self) -> None:
+        """Leave the sessions, and remove what was materialised."""
+        self._opened = self._rows = self._statistics = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def _statement(self, session: Session, expression: Table, opened: Opened) -> str:
+        """An expression over the source as SQL over our table that stands for it."""
+        replaced: Mapping[Any, Any] = {opened.source.table.op(): opened.stand_in}
+        with self._lock:
+            return session.compile(expression.op().replace(replaced).to_expr())
+
+    def _window(self, session: Session, query: RowsQuery, opened: Opened) -> str:
+        """The statement for a window. Unsorted, only its end differs from window to window: it is compiled once."""
+        plan = query.plan
+        if plan.state.sort or not plan.positional:
+            return self._statement(session, query.expression, opened)
+        shown = self._statements.get(plan)
+        if shown is None:
+            shown = self._statements[plan] = self._statement(session, plan.shown, opened)
+        return f"SELECT * FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+
+    def _sessions(self) -> tuple[Session, Session]:
+        """Rows and statistics: on two cores each has one."""
+        if self._rows is None or self._statistics is None:
+            self._rows = Session(partitions=1)
+            self._statistics = Session(partitions=max(1, (os.cpu_count() or 2) - 1))
+        return self._rows, self._statistics
+
+    def _scratch_folder(self) -> str:
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="lazyflow-")
+        return self._scratch.name
+
+
+def _nullable(schema: pa.Schema) -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in schema])
