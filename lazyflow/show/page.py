@@ -1,0 +1,102 @@
+"""The page that people read: rows, statistics below them; on a terminal they are filled in as they arrive."""
+
+from __future__ import annotations
+
+import io
+import os
+import time
+from typing import TextIO
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.text import Text
+
+from lazyflow.dataflow import DataFlow
+from lazyflow.show.rows import rows_table
+from lazyflow.show.summary import summary_table
+from lazyflow.statistics.results import Statistics
+from lazyflow.step import Step
+
+PIPE_WIDTH = 120
+"""Columns of text where there is no terminal, unless COLUMNS says otherwise: the same text wherever it is run."""
+
+
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Called while the error is handled: leave it to the command, which ends quietly."""
+        raise
+
+
+class Page:
+    """Writes the page to a terminal or, as plain text, to a pipe or file."""
+
+    def __init__(self, file: TextIO, start: float) -> None:
+        self._start = start
+        self._terminal = file.isatty()
+        if isinstance(file, io.TextIOWrapper):
+            file.reconfigure(errors="replace")  # a terminal that has no block characters shows question marks
+        width = None if self._terminal else _columns_of_environment() or PIPE_WIDTH
+        self._console = _Console(
+            file=file, width=width, force_terminal=self._terminal, color_system="auto" if self._terminal else None,
+            highlight=False, markup=False, emoji=False, soft_wrap=False,
+        )  # fmt: skip
+        self._live: Live | None = None
+        self._status = self._console.status("opening") if self._terminal else None
+        if self._status:
+            self._status.start()
+
+    def opened(self, flow: DataFlow, name: str) -> None:
+        """Remember what is shown, for the headline."""
+        self._headline = f"{name} on {flow.backend}"
+        if self._status:
+            self._status.update("reading rows")
+
+    def rows(self, step: Step, columns: tuple[str, ...]) -> None:
+        """Print the rows, and begin the statistics below."""
+        self._step = step
+        self._columns = columns
+        self._stop_status()
+        self._rows_after = time.perf_counter() - self._start
+        self._console.print(Text(self._headline, "bold"))
+        self._console.print(rows_table(step, columns, self._console.width))
+        self._console.file.flush()
+        if self._terminal:
+            self._live = Live(console=self._console, refresh_per_second=10, transient=True)
+            self._live.start()
+            self.statistics(step.statistics)
+
+    def statistics(self, statistics: Statistics) -> None:
+        """Fill in what is known by now; a pipe waits for the whole."""
+        if self._live:
+            self._live.update(Group(self._summary(statistics), Text("statistics are on their way ...", "dim")))
+
+    def complete(self, statistics: Statistics) -> None:
+        """Print the statistics."""
+        self._stop_live()
+        self._console.print(self._summary(statistics))
+        if self._terminal:
+            after = time.perf_counter() - self._start
+            self._console.print(Text(f"rows after {self._rows_after:.2f} s, statistics after {after:.2f} s", "dim"))
+
+    def close(self) -> None:
+        """Take down what moves."""
+        self._stop_status()
+        self._stop_live()
+
+    def _summary(self, statistics: Statistics) -> RenderableType:
+        return summary_table(self._step, statistics, self._columns, self._console.width)
+
+    def _stop_status(self) -> None:
+        if self._status:
+            self._status.stop()
+            self._status = None
+
+    def _stop_live(self) -> None:
+        if self._live:
+            live, self._live = self._live, None
+            live.stop()
+
+
+def _columns_of_environment() -> int | None:
+    text = os.environ.get("COLUMNS", "")
+    return int(text) if text.isdecimal() and int(text) > 0 else None

@@ -1,0 +1,49 @@
+"""The rows of a view as a table that fits the page."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.text import Text
+
+from lazyflow.show.fitting import Lines, beside, cut, fitting
+from lazyflow.show.values import MISSING, python_values, shown
+from lazyflow.step import Step
+from lazyflow.types import NUMBERS, kind
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+WIDEST = 32
+"""Cells of the terminal that one value may take."""
+
+
+def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
+    """The rows of a step, those columns that fit; columns that are filtered or sorted by come before others."""
+    names = list(columns or step.schema)
+    widest = max(8, min(WIDEST, width // 2))
+    parts = [_column(name, step.rows[name], widest) for name in names]
+    state = step.plan.state
+    asked = [condition.column for condition in state.filters] + [key.column for key in state.sort]
+    urgent = [] if columns else [names.index(name) for name in asked if name in names]
+    chosen = fitting([part.width for part in parts], width, urgent)
+    table = beside([parts[index] for index in chosen], heads=2)
+    notes = []
+    if not step.rows.num_rows:
+        notes.append("no rows" if step.window[1] else "no rows asked for")
+    if len(chosen) < len(names):
+        left = [name for index, name in enumerate(names) if index not in chosen]
+        notes.append(
+            cut(f"{len(left)} of {len(names)} columns do not fit (--columns, --json): {', '.join(left)}", width)
+        )
+    for note in notes:
+        table.append(f"\n{note}", "dim")
+    return table
+
+
+def _column(name: str, values: pa.ChunkedArray, widest: int) -> Lines:
+    style = "dim" if kind(values.type) == "other" else ""
+    cells = [cut(shown(value), widest) for value in python_values(values)]
+    head = [Text(cut(shown(name), widest), "bold"), Text(cut(str(values.type), widest), "dim")]
+    body = [Text(cell, "dim" if cell == MISSING else style) for cell in cells]
+    return Lines(head + body, "right" if kind(values.type) in NUMBERS else "left")

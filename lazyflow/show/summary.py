@@ -1,0 +1,142 @@
+"""The statistics of a view as a table that fits the page: a line for each column, filtered above raw."""
+
+from __future__ import annotations
+
+import decimal
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from rich.text import Text
+
+from lazyflow.errors import NotForThisType
+from lazyflow.show.fitting import GAP, Lines, beside, cut, fitting
+from lazyflow.show.values import bars, number, share, shown
+from lazyflow.statistics.results import Cell, Histogram, ScopeStatistics, Statistics
+from lazyflow.step import Step
+
+MOST_COLUMNS = 40
+"""Columns of the table whose statistics are listed, unless they are asked for by name."""
+
+_DROPPED = ("std", "median", "distinct", "mean", "max", "min", "distribution")
+"""What is left out where the page is narrow, in this order."""
+
+_VALUE_WIDTH = 12
+_NAME_WIDTH = 20
+_BLOCKS = 20
+
+
+class Heading(NamedTuple):
+    """One column of the statistics' table."""
+
+    name: str
+    statistic: str
+    form: Callable[[Any, ScopeStatistics], str]
+    right: bool = True
+
+
+def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], width: int) -> Text:
+    """The statistics of a step: what is not known yet is an ellipsis, what is not exact has a tilde."""
+    names = list(columns) or list(step.schema)[:MOST_COLUMNS]
+    scopes = _scopes(step, statistics)
+    headings = [
+        Heading("missing", "missing", lambda value, scope: share(value, scope.rows.value or 0)),
+        Heading("distinct", "distinct", lambda value, _: f"{value:,}"),
+        Heading("min", "min", _value),
+        Heading("median", "quantiles", lambda value, _: _value(value[0.5], _)),
+        Heading("max", "max", _value),
+        Heading("mean", "mean", _value),
+        Heading("std", "std", _value),
+    ]
+    while True:
+        parts = [_names(names, scopes)] + [_lines(heading, names, scopes) for heading in headings]
+        left = width - sum(part.width + GAP for part in parts)
+        if left >= 8 or len(headings) <= 1:
+            break
+        dropped = next(name for name in _DROPPED if any(heading.name == name for heading in headings))
+        headings = [heading for heading in headings if heading.name != dropped]
+    if left >= 8:
+        parts.append(_lines(_distribution(left), names, scopes))
+    text = Text("\n").join([_rows_line(step, scopes), beside(parts, heads=1)])
+    text.no_wrap, text.overflow = True, "crop"
+    if len(names) < len(step.schema) and not columns:
+        text.append(f"\nand {len(step.schema) - len(names)} more columns (--columns, --json)", "dim")
+    return text
+
+
+def _scopes(step: Step, statistics: Statistics) -> list[ScopeStatistics]:
+    """The scopes that differ, the narrowest first: where nothing is searched or filtered, raw says it all."""
+    digests = {name: step.plan.stages[name].digest for name in statistics}
+    kept = {digest: name for name, digest in reversed(digests.items())}
+    return [statistics[name] for name in reversed(digests) if kept[digests[name]] == name]
+
+
+def _rows_line(step: Step, scopes: Sequence[ScopeStatistics]) -> Text:
+    shown, *wider = scopes
+    line = Text()
+    line.append("\n")
+    counts = [_count(scope.rows) for scope in scopes]
+    line.append(f"{' of '.join(counts[:1] + counts[-1:] if wider else counts)} rows", "bold")
+    if wider:
+        line.append(
+            f"; for each column {shown.scope} and, below it, {' and '.join(scope.scope for scope in wider)}", "dim"
+        )
+    return line
+
+
+def _count(cell: Cell) -> str:
+    return "…" if cell.basis == "pending" or cell.value is None else f"{cell.value:,}"
+
+
+def _names(names: Sequence[str], scopes: Sequence[ScopeStatistics]) -> Lines:
+    lines = [Text("column", "bold")]
+    for name in names:
+        lines.append(Text(cut(shown(name), _NAME_WIDTH), "bold"))
+        lines.extend(Text(f"  {scope.scope}", "dim") for scope in scopes[1:])
+    return Lines(lines)
+
+
+def _lines(heading: Heading, names: Sequence[str], scopes: Sequence[ScopeStatistics]) -> Lines:
+    lines = [Text(heading.name, "bold")]
+    for name in names:
+        for position, scope in enumerate(scopes):
+            cells: Mapping[str, Cell] = scope.columns.get(name, {})
+            text = _cell(heading, cells, scope)
+            lines.append(Text(text, "dim" if position or text == "…" else "red" if text == "failed" else ""))
+    return Lines(lines, "right" if heading.right else "left")
+
+
+def _cell(heading: Heading, cells: Mapping[str, Cell], scope: ScopeStatistics) -> str:
+    cell = cells.get(heading.statistic)
+    if heading.statistic == "histogram" and cell is not None and isinstance(cell.error, NotForThisType):
+        cell = cells.get("top_values")
+    if cell is None or isinstance(cell.error, NotForThisType):
+        return ""
+    if cell.error is not None:
+        return "failed"
+    if cell.basis == "pending":
+        return "…"
+    if cell.value is None:
+        return ""
+    return ("" if cell.basis == "exact" else "~") + heading.form(cell.value, scope)
+
+
+def _value(value: Any, _: ScopeStatistics) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool):
+        return number(value)
+    return cut(shown(value), _VALUE_WIDTH)
+
+
+def _distribution(width: int) -> Heading:
+    """Histograms for what has one, else the most frequent values with their shares."""
+
+    def form(value: Any, scope: ScopeStatistics) -> str:
+        if isinstance(value, Histogram):
+            return bars(value, min(width, _BLOCKS))
+        rows = scope.rows.value or 0
+        parts = [f"{cut(shown(item), _VALUE_WIDTH)} {share(count, rows)}" for item, count in value]
+        fit = fitting([len(part) for part in parts], width) if parts else []
+        return cut((" " * GAP).join(parts[index] for index in fit), width)
+
+    return Heading("distribution", "histogram", form, right=False)
