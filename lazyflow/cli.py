@@ -67,6 +67,17 @@ def _complain(message: str, code: int, debug: bool = False) -> int:
     return code
 
 
+_SHOW_HELP = """Show the rows of a table, and below them the statistics of its columns.
+
+PATH is a Parquet or CSV file, or a quoted glob of several ('data/*.parquet').
+
+\b
+lazyflow show --demo
+lazyflow show --demo --search JFK --filter "dep_delay >= 60" --sort -dep_delay
+lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
+"""
+
+
 @click.group(cls=_OneLine, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lazyflow.__version__, prog_name="lazyflow", message="%(prog)s %(version)s")
 def main() -> None:
@@ -74,6 +85,7 @@ def main() -> None:
 
 
 @main.command(
+    help=_SHOW_HELP,
     epilog="Exit codes: 0 all well, 2 the input is wrong, 1 the engine failed, 130 interrupted.",
     context_settings={"max_content_width": 100},
 )
@@ -115,15 +127,7 @@ def show(
     as_json: bool,
     debug: bool,
 ) -> None:
-    r"""Show the rows of a table, and below them the statistics of its columns.
-
-    PATH is a Parquet or CSV file, or a quoted glob of several ('data/*.parquet').
-
-    \b
-    lazyflow show --demo
-    lazyflow show --demo --search JFK --filter "dep_delay >= 60" --sort -dep_delay
-    lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
-    """
+    """Show a table; see `_SHOW_HELP`."""
     start = time.perf_counter()
     if demo == (path is not None):
         raise click.UsageError("give a PATH or --demo, one of them", click.get_current_context())

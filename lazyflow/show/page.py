@@ -68,7 +68,7 @@ class Page:
     def statistics(self, statistics: Statistics) -> None:
         """Fill in what is known by now; a pipe waits for the whole."""
         if self._live:
-            self._live.update(Group(self._summary(statistics), Text("statistics are on their way ...", "dim")))
+            self._live.update(Group(self._summary(statistics), Text(f"statistics: {_known(statistics):.0%}", "dim")))
 
     def complete(self, statistics: Statistics) -> None:
         """Print the statistics."""
@@ -95,6 +95,12 @@ class Page:
         if self._live:
             live, self._live = self._live, None
             live.stop()
+
+
+def _known(statistics: Statistics) -> float:
+    """The share of the cells that are known."""
+    cells = [cell for scope in statistics.values() for of_column in scope.values() for cell in of_column.values()]
+    return sum(cell.basis != "pending" for cell in cells) / max(1, len(cells))
 
 
 def _columns_of_environment() -> int | None:

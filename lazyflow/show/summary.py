@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import decimal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 from rich.text import Text
@@ -17,10 +18,10 @@ from lazyflow.step import Step
 MOST_COLUMNS = 40
 """Columns of the table whose statistics are listed, unless they are asked for by name."""
 
-_DROPPED = ("std", "median", "distinct", "mean", "max", "min", "distribution")
+_DROPPED = ("std", "median", "mean", "distinct", "max", "min", "missing")
 """What is left out where the page is narrow, in this order."""
 
-_VALUE_WIDTH = 12
+_NARROWEST = len("distribution")
 _NAME_WIDTH = 20
 _BLOCKS = 20
 
@@ -38,25 +39,24 @@ def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], 
     """The statistics of a step: what is not known yet is an ellipsis, what is not exact has a tilde."""
     names = list(columns) or list(step.schema)[:MOST_COLUMNS]
     scopes = _scopes(step, statistics)
+    widest = max(6, min(12, width // 10))
+    value = partial(_value, widest)
     headings = [
-        Heading("missing", "missing", lambda value, scope: share(value, scope.rows.value or 0)),
-        Heading("distinct", "distinct", lambda value, _: f"{value:,}"),
-        Heading("min", "min", _value),
-        Heading("median", "quantiles", lambda value, _: _value(value[0.5], _)),
-        Heading("max", "max", _value),
-        Heading("mean", "mean", _value),
-        Heading("std", "std", _value),
+        Heading("missing", "missing", lambda missing, scope: share(missing, scope.rows.value or 0)),
+        Heading("distinct", "distinct", lambda distinct, _: f"{distinct:,}"),
+        Heading("min", "min", value),
+        Heading("median", "quantiles", lambda quantiles, scope: value(quantiles[0.5], scope)),
+        Heading("max", "max", value),
+        Heading("mean", "mean", value),
+        Heading("std", "std", value),
     ]
-    while True:
-        parts = [_names(names, scopes)] + [_lines(heading, names, scopes) for heading in headings]
-        left = width - sum(part.width + GAP for part in parts)
-        if left >= 8 or len(headings) <= 1:
-            break
-        dropped = next(name for name in _DROPPED if any(heading.name == name for heading in headings))
-        headings = [heading for heading in headings if heading.name != dropped]
-    if left >= 8:
-        parts.append(_lines(_distribution(left), names, scopes))
-    text = Text("\n").join([_rows_line(step, scopes), beside(parts, heads=1)])
+    first = _names(names, scopes)
+    parts = {heading.name: _lines(heading, names, scopes) for heading in headings}
+    dropped = iter(_DROPPED)
+    while (left := width - first.width - sum(part.width + GAP for part in parts.values()) - GAP) < _NARROWEST and parts:
+        parts.pop(next(dropped))
+    distribution = _lines(_distribution(max(left, _NARROWEST), widest), names, scopes)
+    text = Text("\n").join([_rows_line(step, scopes), beside([first, *parts.values(), distribution], heads=1)])
     text.no_wrap, text.overflow = True, "crop"
     if len(names) < len(step.schema) and not columns:
         text.append(f"\nand {len(step.schema) - len(names)} more columns (--columns, --json)", "dim")
@@ -120,22 +120,22 @@ def _cell(heading: Heading, cells: Mapping[str, Cell], scope: ScopeStatistics) -
     return ("" if cell.basis == "exact" else "~") + heading.form(cell.value, scope)
 
 
-def _value(value: Any, _: ScopeStatistics) -> str:
+def _value(widest: int, value: Any, _: ScopeStatistics) -> str:
     if value is None:
         return ""
     if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool):
         return number(value)
-    return cut(shown(value), _VALUE_WIDTH)
+    return cut(shown(value), widest)
 
 
-def _distribution(width: int) -> Heading:
+def _distribution(width: int, widest: int) -> Heading:
     """Histograms for what has one, else the most frequent values with their shares."""
 
     def form(value: Any, scope: ScopeStatistics) -> str:
         if isinstance(value, Histogram):
             return bars(value, min(width, _BLOCKS))
         rows = scope.rows.value or 0
-        parts = [f"{cut(shown(item), _VALUE_WIDTH)} {share(count, rows)}" for item, count in value]
+        parts = [f"{cut(shown(item), widest)} {share(count, rows)}" for item, count in value]
         fit = fitting([len(part) for part in parts], width) if parts else []
         return cut((" " * GAP).join(parts[index] for index in fit), width)
 
