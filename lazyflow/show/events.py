@@ -41,8 +41,7 @@ class Events:
         """Say what was opened, with the types of its columns."""
         columns = [{"name": name, "type": str(type)} for name, type in flow.schema.items()]
         self._write("opened", source=name, backend=flow.backend, columns=columns)
-        if hasattr(flow, "watch_statistics_queries"):
-            self._end_watch = flow.watch_statistics_queries(self._query)
+        self._end_watch = flow.watch_statistics_queries(self._query)
 
     def rows(self, step: Step, columns: tuple[str, ...]) -> None:
         """Write the rows, each as an object."""
@@ -61,6 +60,7 @@ class Events:
             kind=type(query).__name__,
             scope=self._scope(query),
             cells=len(query.cells),
+            columns=[column.name for column in query.columns],
         )
 
     def _scope(self, query: StatisticsQuery) -> str | None:
