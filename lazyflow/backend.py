@@ -102,7 +102,7 @@ class Backend(ABC):
         """The column in a form that the engine can compare with a literal of the column's type."""
         return column
 
-    def close(self) -> None:
+    def close(self) -> None:  # noqa: B027 - most engines have nothing to release
         """Release what the backend holds; never what the caller owns."""
 
     @final

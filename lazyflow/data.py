@@ -83,7 +83,9 @@ def _check_parquet(path: Path) -> None:
 
 def is_frame(data: object) -> bool:
     """Whether `data` is a pandas frame, without importing pandas."""
-    return any(base.__module__.split(".")[0] == "pandas" and base.__name__ == "DataFrame" for base in type(data).__mro__)
+    return any(
+        base.__module__.split(".")[0] == "pandas" and base.__name__ == "DataFrame" for base in type(data).__mro__
+    )
 
 
 def is_arrow(data: object) -> bool:
@@ -139,7 +141,7 @@ def _index_levels(index: Any) -> list[tuple[object, Any]]:
 
 
 def plain_arrow(table: pa.Table) -> pa.Table:
-    """An Arrow table in plain layouts: dictionaries decoded, no views, no extension types, columns in one or more chunks."""
+    """An Arrow table in plain layouts: dictionaries decoded, no views, no extension types."""
     import pyarrow as pa
     import pyarrow.types as pat
 
@@ -153,12 +155,13 @@ def plain_arrow(table: pa.Table) -> pa.Table:
         if not pat.is_nested(column.type) and column.type != canonical(column.type):
             column = column.cast(canonical(column.type))
         arrays.append(column)
-    return pa.table(arrays, schema=pa.schema([pa.field(name, array.type) for name, array in zip(table.column_names, arrays, strict=True)]))
+    fields = [pa.field(name, array.type) for name, array in zip(table.column_names, arrays, strict=True)]
+    return pa.table(arrays, schema=pa.schema(fields))
 
 
 def unsupported(data: object, backend: str) -> InvalidInput:
     """The error for data that a backend does not take."""
     return InvalidInput(
-        f"the {backend} backend cannot open a {type(data).__module__}.{type(data).__name__}; expected a path or glob of "
-        "Parquet or CSV files, a pandas frame, an Arrow table, or a table expression of its engine"
+        f"the {backend} backend cannot open a {type(data).__module__}.{type(data).__name__}; expected a path or glob "
+        "of Parquet or CSV files, a pandas frame, an Arrow table, or a table expression of its engine"
     )

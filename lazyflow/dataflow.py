@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import threading
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from types import TracebackType
@@ -153,6 +153,7 @@ class DataFlow:
         Examples
         --------
         >>> import pyarrow as pa
+        >>> from lazyflow import Filter
         >>> with DataFlow(pa.table({"x": [1, 2, 3]})) as flow:
         ...     flow.compile(State(filters=[Filter("y", ">", 1)]))
         Traceback (most recent call last):
@@ -183,6 +184,7 @@ class DataFlow:
         Examples
         --------
         >>> import pyarrow as pa
+        >>> from lazyflow import Sort
         >>> with DataFlow(pa.table({"x": [3, 1, 2]})) as flow:
         ...     flow.rows(State(sort=[Sort("x")]), (1, 3))["x"].to_pylist()
         [2, 3]
@@ -266,7 +268,7 @@ class DataFlow:
 
     async def stream(
         self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()
-    ) -> AsyncIterator[Update]:
+    ) -> AsyncGenerator[Update, None]:
         """Both phases of a new state: one update with the rows, then one for each change of its statistics.
 
         The last update is complete. Parameters and errors are those of `apply` and `Step.resolve`.
@@ -384,7 +386,9 @@ class DataFlow:
     def __enter__(self) -> DataFlow:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
 

@@ -198,7 +198,7 @@ def row_wise(table: ex.Table, leaf: ex.Table) -> bool:
 
 
 def digest(table: ex.Table) -> str:
-    """The canonical form of an expression, shortened: equal for expressions that compute the same from equal sources."""
+    """The canonical form of an expression, shortened: equal where the same is computed from equal sources."""
 
     def of_node(node: Any, _: Any, **children: Any) -> str:
         kind = type(node)
@@ -229,7 +229,7 @@ def _transformed(
         return before
     if name not in known:
         raise UnknownName.of(what, name, known)
-    blank = ns.table(before.table.schema(), name="table")
+    blank: Any = ns.table(before.table.schema(), name="table")
     try:
         result = known[name](blank, ns)
     except Exception as error:
@@ -237,10 +237,10 @@ def _transformed(
         if "unbound" in str(error).lower() or "backend" in str(error).lower() or "does not exist" in str(error):
             hint = " (it is given a table to build an expression on, and may not execute anything)"
         raise TransformError(f"{what} {name!r} failed{hint}: {type(error).__name__}: {error}") from error
-    table_class = next(base for base in type(blank).__mro__ if base.__name__ == "Table")
+    table_class: type[Any] = next(base for base in type(blank).__mro__ if base.__name__ == "Table")
     if not isinstance(result, table_class):
         raise TransformError(f"{what} {name!r} must return a table expression, it returned {type(result).__name__}")
-    op = result.op()
+    op: Any = result.op()
     bound = before.table if op == blank.op() else op.replace({blank.op(): before.table.op()}).to_expr()
     columns = _columns(bound, before, source)
     if not columns:
@@ -249,7 +249,7 @@ def _transformed(
 
 
 def _columns(table: ex.Table, before: Stage, source: Source) -> tuple[SourceColumn, ...]:
-    """The columns of a table that a registered function made; those it left alone keep their outside names and types."""
+    """The columns of a table that a registered function made; those it left alone keep outside names and types."""
     known = {column.inside: column for column in before.columns}
     types_before = dict(before.table.schema().items())
     columns = []

@@ -52,7 +52,9 @@ class RowsQuery(Query):
 
         columns = self.plan.stages["shown"].columns
         schema = pa.schema([pa.field(column.name, column.type) for column in columns])
-        answer = answer.select([column.inside for column in columns]).rename_columns([column.name for column in columns])
+        answer = answer.select([column.inside for column in columns]).rename_columns(
+            [column.name for column in columns]
+        )
         return answer.replace_schema_metadata(None) if answer.schema.equals(schema) else answer.cast(schema)
 
 

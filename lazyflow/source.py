@@ -95,7 +95,9 @@ def outside_names(names: Iterable[object]) -> list[str]:
     taken: set[str] = set()
     result = []
     for name in names:
-        text = "".join(character if character.isprintable() or character in "\n\t" else "\ufffd" for character in str(name))
+        text = "".join(
+            character if character.isprintable() or character in "\n\t" else "\ufffd" for character in str(name)
+        )
         candidates = itertools.chain([text], (f"{text} ({number})" for number in itertools.count(2)))
         result.append(next(candidate for candidate in candidates if candidate not in taken))
         taken.add(result[-1])
@@ -119,7 +121,10 @@ def inside_names(names: Iterable[str]) -> list[str]:
         and folded not in repeated and folded != "self" and not folded.startswith(("__", "column_"))
         for name, folded in zip(names, lowered, strict=True)
     ]  # fmt: skip
-    return [name if keep else f"column_{position}" for position, (name, keep) in enumerate(zip(names, ordinary, strict=True))]
+    return [
+        name if keep else f"column_{position}"
+        for position, (name, keep) in enumerate(zip(names, ordinary, strict=True))
+    ]
 
 
 def columns_of(names: Iterable[object], types: Iterable[pa.DataType]) -> tuple[SourceColumn, ...]:

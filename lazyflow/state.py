@@ -54,7 +54,7 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     column: str
     operator: str
-    value: Scalar | tuple[Scalar, ...] = None
+    value: Any = None
 
     def __post_init__(self) -> None:
         if self.operator not in OPERATORS:
@@ -112,8 +112,8 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """
 
     search: str = ""
-    filters: tuple[Filter, ...] = ()
-    sort: tuple[Sort, ...] = ()
+    filters: Sequence[Filter] = ()
+    sort: Sequence[Sort] = ()
     cleaning: str | None = None
     post_processing: str | None = None
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from typing import TYPE_CHECKING
 
 from lazyflow.plan import Plan
@@ -86,7 +86,7 @@ class Step:
             pass
         return self.statistics
 
-    async def updates(self) -> AsyncIterator[Statistics]:
+    async def updates(self) -> AsyncGenerator[Statistics, None]:
         """The statistics phase as it goes: all statistics after each change, ending when they are complete.
 
         Raises

@@ -1,4 +1,4 @@
-"""The types of columns as callers see them: Arrow types in one canonical form, and the few kinds that rules speak of."""
+"""The types of columns as callers see them: Arrow types in one canonical form, and the kinds that rules speak of."""
 
 from __future__ import annotations
 

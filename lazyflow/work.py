@@ -58,7 +58,7 @@ class CancelToken:
 
     @contextmanager
     def on_cancel(self, stop: Callable[[], None]) -> Iterator[None]:
-        """While inside, `cancel` calls `stop` (such as a cursor's interrupt); entering raises `Cancelled` if it is late."""
+        """While inside, `cancel` calls `stop` (such as a cursor's interrupt); entering too late raises `Cancelled`."""
         with self._lock:
             if not self._cancelled:
                 self._stops.append(stop)
@@ -351,4 +351,3 @@ class Work:
             for generation in concerned:
                 generation._cells.update(cells)
         self._notify(concerned)
-

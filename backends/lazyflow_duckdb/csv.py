@@ -29,7 +29,9 @@ def csv_to_arrow(paths: Iterable[Path]) -> pa.Table:
 def csv_to_parquet(paths: Iterable[Path], target: Path) -> None:
     """CSV files brought into one Parquet file, without holding them in memory."""
     written = str(target).replace("'", "''")
-    _run(lambda connection: connection.execute(f"COPY (SELECT * FROM {csv_scan(paths)}) TO '{written}' (FORMAT parquet)"))
+    _run(
+        lambda connection: connection.execute(f"COPY (SELECT * FROM {csv_scan(paths)}) TO '{written}' (FORMAT parquet)")
+    )
 
 
 def _run(work: Any) -> Any:

@@ -18,7 +18,7 @@ import sqlglot as sg
 from lazyflow.data import arrow_from_frame, find_files, plain_arrow
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
-from lazyflow.source import Fingerprint, Source, SourceColumn, columns_of, inside_names
+from lazyflow.source import Fingerprint, Source, SourceColumn, columns_of, inside_names, outside_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -29,7 +29,17 @@ log = logging.getLogger("lazyflow.duckdb")
 _names = itertools.count(1)
 
 _IN_ORDER = frozenset(
-    {"PROJECTION", "FILTER", "LIMIT", "STREAMING_LIMIT", "STREAMING_WINDOW", "ORDER_BY", "TOP_N", "EMPTY_RESULT", "DUMMY_SCAN"}
+    {
+        "PROJECTION",
+        "FILTER",
+        "LIMIT",
+        "STREAMING_LIMIT",
+        "STREAMING_WINDOW",
+        "ORDER_BY",
+        "TOP_N",
+        "EMPTY_RESULT",
+        "DUMMY_SCAN",
+    }
 )
 """Physical operators that give the rows they read in the same order every time."""
 
@@ -65,22 +75,15 @@ def _open_view(engine: Any, scan: str, names: list[str] | None, fingerprint: Fin
     if not described:
         raise SourceError("the source has no columns")
     outside = names if names is not None and len(names) == len(described) else [row[0] for row in described]
-    inside = inside_names(columns_names(outside))
+    inside = inside_names(outside_names(outside))
     selected = ", ".join(
-        f"{_readable(sg.to_identifier(row[0], quoted=True).sql('duckdb'), row[1])} AS {sg.to_identifier(name, quoted=True).sql('duckdb')}"
+        f"{_readable(_identifier(row[0]), row[1])} AS {_identifier(name)}"
         for row, name in zip(described, inside, strict=True)
     )
     view = f"lazyflow_{next(_names)}"
     engine.con.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM ({scan})")
     table = engine.table(view)
     return Opened(Source(table, _columns(outside, table), fingerprint, positional=True), engine.con)
-
-
-def columns_names(names: Iterable[object]) -> list[str]:
-    """Names as callers see them."""
-    from lazyflow.source import outside_names
-
-    return outside_names(names)
 
 
 def _readable(identifier: str, type: str) -> str:
@@ -138,7 +141,9 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
     backends, memtables = expression._find_backends()
     others = sorted(backend.name for backend in backends if backend.name != "duckdb")
     if others or len(backends) > 1:
-        raise InvalidInput(f"the duckdb backend opens tables of one DuckDB connection, this one is on {', '.join(others) or 'several'}")
+        raise InvalidInput(
+            f"the duckdb backend opens tables of one DuckDB connection, this one is on {', '.join(others) or 'several'}"
+        )
     if not backends:
         return open_arrow(own(), expression.to_pyarrow())
     (backend,) = backends
@@ -146,20 +151,25 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
     _warn_of_settings(backend)
     if not memtables and _in_order(backend.con, statement):
         names = list(expression.columns)
-        inside = inside_names(columns_names(names))
+        inside = inside_names(outside_names(names))
         table = expression.rename(dict(zip(inside, names, strict=True))) if inside != names else expression
         source = Source(table, _columns(names, table), Fingerprint.of_opening(), positional=True)
         return Opened(source, backend.con)
     log.info("the source has no order of its own, or is seen by one cursor only: it is materialised once")
     path = Path(scratch()) / f"source_{next(_names)}.parquet"
     _materialise(backend, expression, path)
-    return _open_view(own(), f"SELECT * FROM read_parquet([{_quoted(str(path))}])", list(expression.columns), Fingerprint.of_opening())
+    return _open_view(
+        own(), f"SELECT * FROM read_parquet([{_quoted(str(path))}])", list(expression.columns), Fingerprint.of_opening()
+    )
 
 
 def _materialise(backend: Any, expression: Table, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    with backend.to_pyarrow_batches(expression, chunk_size=122_880) as batches, pq.ParquetWriter(path, batches.schema) as writer:
+    with (
+        backend.to_pyarrow_batches(expression, chunk_size=122_880) as batches,
+        pq.ParquetWriter(path, batches.schema) as writer,
+    ):
         for batch in batches:
             writer.write_batch(batch)
 
@@ -190,9 +200,13 @@ def _warn_of_settings(backend: Any) -> None:
     (kept,) = backend.con.cursor().execute("SELECT current_setting('preserve_insertion_order')").fetchone()
     if not kept:
         warnings.warn(
-            "the connection has preserve_insertion_order = false: the source's rows come in no order, so it is materialised once",
+            "preserve_insertion_order = false on the connection: its rows come in no order, so they are materialised",
             stacklevel=2,
         )
+
+
+def _identifier(name: str) -> str:
+    return sg.to_identifier(name, quoted=True).sql("duckdb")
 
 
 def _quoted(text: str) -> str:

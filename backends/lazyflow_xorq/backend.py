@@ -47,7 +47,7 @@ class XorqBackend(Backend):
 
     @property
     def ns(self) -> Namespace:
-        """xorq's own copy of ibis."""
+        """Xorq's own copy of ibis."""
         return ibis
 
     def comparable(self, column: Column) -> Column:

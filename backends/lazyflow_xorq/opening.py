@@ -19,7 +19,7 @@ from lazyflow.data import Files, find_files, plain_arrow
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
 from lazyflow.plan import row_wise
-from lazyflow.source import Fingerprint, Source, columns_of, outside_names
+from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow_xorq.session import Session
 
 
@@ -82,9 +82,18 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
     names = list(expression.columns)
     columns = columns_of(names, [type.to_pyarrow() for type in expression.schema().types])
     inside = [column.inside for column in columns]
-    table = expression if inside == names else expression.select([expression[n].name(i) for n, i in zip(names, inside, strict=True)])
+    table = (
+        expression
+        if inside == names
+        else expression.select([expression[n].name(i) for n, i in zip(names, inside, strict=True)])
+    )
     reads = _leaves(expression.op())
-    if len(reads) == 1 and isinstance(reads[0], Read) and _parquet_paths(reads[0]) and row_wise(expression, reads[0].to_expr()):
+    if (
+        len(reads) == 1
+        and isinstance(reads[0], Read)
+        and _parquet_paths(reads[0])
+        and row_wise(expression, reads[0].to_expr())
+    ):
         (read,) = reads
         scan, own = _register_files(sessions, _parquet_paths(read))
         stand_in = table.op().replace({read: own.op()})
@@ -162,7 +171,7 @@ def _warn_of_settings(read: Read) -> None:
         return
     if collects:
         warnings.warn(
-            "the xorq session has datafusion.execution.collect_statistics = true: it reads Parquet columns that hold NaN and "
-            "one other value wrongly, and what it reads is what is shown",
+            "the xorq session has datafusion.execution.collect_statistics = true: it reads Parquet columns that hold "
+            "NaN and one other value wrongly, and what it reads is what is shown",
             stacklevel=5,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lazyflow.expressions import Column, Namespace, literal, never
@@ -68,7 +69,7 @@ def _build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str
         return {"below": rows(negative), "above": rows(~negative & column.notnull())}
     points = [literal(ns, column, edge.as_py() if column.type().is_floating() else _plain(edge)) for edge in edges]
     parts = {"below": rows(column < points[0]), "above": rows(column > points[-1])}
-    for index, (low, high) in enumerate(zip(points, points[1:], strict=False)):
+    for index, (low, high) in enumerate(pairwise(points)):
         last = index == len(points) - 2
         parts[str(index)] = rows((column >= low) & ((column <= high) if last else (column < high)))
     return parts
@@ -153,7 +154,12 @@ BUILTIN = (
 NAMES = tuple(statistic.name for statistic in BUILTIN)
 
 CARDINALITY = Statistic(
-    "cardinality", "summary", ORDERED, lambda counts, _: counts.distinct, _scalar(lambda column: column.nunique()), _whole
+    "cardinality",
+    "summary",
+    ORDERED,
+    lambda counts, _: counts.distinct,
+    _scalar(lambda column: column.nunique()),
+    _whole,
 )
 """Not shown: a number of distinct values, good enough to decide whether they can be counted one by one."""
 

@@ -50,7 +50,7 @@ def edges(low: Any, high: Any, type: pa.DataType) -> tuple[pa.Scalar, ...]:
     if first == last:
         return (low, high)
     width = -((first - last) // BINS)
-    steps = list(range(first, last, width)) + [last]
+    steps = [*range(first, last, width), last]
     return tuple(from_steps(step, type) for step in steps)
 
 

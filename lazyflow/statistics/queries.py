@@ -6,7 +6,7 @@ import logging
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from lazyflow import expressions as ex
@@ -60,7 +60,9 @@ class StatisticsQuery(Query):
 
     deferred: ClassVar[bool] = True
 
-    def __init__(self, stage: Stage, wants: Sequence[Want], ns: ex.Namespace, rows_key: CellKey, native: Mapping[str, Native]) -> None:
+    def __init__(
+        self, stage: Stage, wants: Sequence[Want], ns: ex.Namespace, rows_key: CellKey, native: Mapping[str, Native]
+    ) -> None:
         self.stage = stage
         self.wants = tuple(wants)
         self.ns = ns
@@ -89,7 +91,9 @@ class StatisticsQuery(Query):
 
     def _halves(self) -> list[StatisticsQuery]:
         middle = len(self.wants) // 2
-        return [self._like(type(self), self.wants[:middle]), self._like(type(self), self.wants[middle:])] if middle else []
+        return (
+            [self._like(type(self), self.wants[:middle]), self._like(type(self), self.wants[middle:])] if middle else []
+        )
 
     @cached_property
     def columns(self) -> tuple[SourceColumn, ...]:
@@ -183,18 +187,22 @@ class ValueCountsQuery(StatisticsQuery):
         """The cells of one column from its values and their numbers of rows."""
         import pyarrow as pa
 
-        counts = ValueCounts(pa.chunked_array(values.chunks, values.type).combine_chunks().cast(column.type), rows.combine_chunks())
+        counts = ValueCounts(
+            pa.chunked_array(values.chunks, values.type).combine_chunks().cast(column.type), rows.combine_chunks()
+        )
         mine = [want for want in self.wants if want.column == column]
         result = {self.rows_key: Cell(counts.rows)}
         result[_hidden(self.rows_key, column, CARDINALITY)] = Cell(counts.distinct)
         if kind(column.type) in NUMBERS | TEMPORAL:
             result[_hidden(self.rows_key, column, RANGE)] = Cell(counts.finite_range)
         for want in mine:
-            own = edges(*counts.finite_range, column.type) if want.statistic.needs_edges and want.edges is None else ()
-            result[want.key] = _cell(
-                lambda want=want, own=own: want.statistic.from_counts(counts, own if want.edges is None else want.edges), "exact"
-            )
+            result[want.key] = _cell(partial(self._from_counts, want, column, counts), "exact")
         return result
+
+    def _from_counts(self, want: Want, column: SourceColumn, counts: ValueCounts) -> Any:
+        """A statistic's value; a histogram without edges from elsewhere takes them from the values counted."""
+        own = want.statistic.needs_edges and want.edges is None
+        return want.statistic.from_counts(counts, edges(*counts.finite_range, column.type) if own else want.edges or ())
 
     def split(self) -> list[StatisticsQuery]:
         if len(self.columns) > 1:
@@ -236,7 +244,7 @@ class AggregateQuery(StatisticsQuery):
         result = {self.rows_key: Cell(answer["rows"][0].as_py())}
         for number, (want, parts, basis) in enumerate(self._parts):
             scalars = {name: answer[f"a{number}_{index}"][0] for index, name in enumerate(parts)}
-            result[want.key] = _cell(lambda want=want, scalars=scalars: self._finish(want, scalars), basis)
+            result[want.key] = _cell(partial(self._finish, want, scalars), basis)
         return result
 
     def _finish(self, want: Want, scalars: Scalars) -> Any:
@@ -269,7 +277,9 @@ class TopValuesQuery(StatisticsQuery):
 class _Cut(ValueCountsQuery):
     def group(self, column: SourceColumn) -> ex.Table:
         present = self.stage.table.filter(ex.present(self.stage.table[column.inside]))
-        counted = present.group_by(value=ex.clean(self.ns, present[column.inside])).aggregate(rows=lambda table: table.count())
+        counted = present.group_by(value=ex.clean(self.ns, present[column.inside])).aggregate(
+            rows=lambda table: table.count()
+        )
         return counted.order_by([counted["rows"].desc(), counted["value"].asc()]).limit(TOP)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bisect
 import math
 from functools import cached_property
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lazyflow.statistics.edges import to_steps
@@ -39,12 +40,12 @@ class ValueCounts:
             values, counts = values.filter(kept), counts.filter(kept)
         if self.kind == "float":
             values = pc.add(values, pa.scalar(0.0, values.type))
-        if self.kind == "boolean":  # Arrow cannot sort booleans; few as they are, they sort as numbers
-            order = pc.sort_indices(values.cast(pa.int8()))
-        else:
-            order = pc.sort_indices(values)
+        # Arrow cannot sort booleans; few as they are, they sort as numbers.
+        order = pc.sort_indices(values.cast(pa.int8()) if self.kind == "boolean" else values)
         self.values: pa.Array = values.take(order)
-        self.counts: np.ndarray[Any, np.dtype[np.int64]] = counts.take(order).to_numpy(zero_copy_only=False).astype(np.int64)
+        self.counts: np.ndarray[Any, np.dtype[np.int64]] = (
+            counts.take(order).to_numpy(zero_copy_only=False).astype(np.int64)
+        )
         self._merge_equal()
         self.count = int(self.counts.sum())
         self.missing = rows - self.count
@@ -96,8 +97,8 @@ class ValueCounts:
         return values[0], values[-1]
 
     @cached_property
-    def floats(self) -> np.ndarray[Any, np.dtype[np.float64]]:
-        """The values of a number column as float64."""
+    def floats(self) -> Any:
+        """The values of a number column as a numpy array of float64."""
         import pyarrow as pa
 
         return self.values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
@@ -108,8 +109,8 @@ class ValueCounts:
         return int(self.low)
 
     @cached_property
-    def _offsets(self) -> np.ndarray[Any, Any]:
-        """Values relative to the least one where that is exact (integers within 2**62 of each other), else as floats."""
+    def _offsets(self) -> Any:
+        """Values relative to the least one where that is exact (integers within 2**62 of it), else as floats."""
         if self.kind == "integer" and self.high - self.low < 2**62:
             whole = self.values.to_numpy(zero_copy_only=False)
             return (whole - whole[0]).astype("float64")
@@ -165,7 +166,7 @@ class ValueCounts:
         return None if math.isnan(value) else value
 
     @cached_property
-    def _ranks(self) -> np.ndarray[Any, Any]:
+    def _ranks(self) -> Any:
         return self.counts.cumsum()
 
     def _at(self, rank: int) -> float:
@@ -187,7 +188,7 @@ class ValueCounts:
             return int(self._ranks[index - 1]) if index else 0
 
         cuts = [rows_below(point, inclusive=False) for point in points[:-1]] + [rows_below(points[-1], inclusive=True)]
-        return [after - before for before, after in zip(cuts, cuts[1:], strict=False)], cuts[0], self.count - cuts[-1]
+        return [after - before for before, after in pairwise(cuts)], cuts[0], self.count - cuts[-1]
 
     def most_frequent(self, k: int) -> tuple[tuple[Any, int], ...]:
         """The k most frequent values with their numbers of rows; ties are broken by the value, ascending."""

@@ -27,7 +27,7 @@ from lazyflow.statistics.queries import (
 )
 from lazyflow.statistics.registry import CellKey, Statistic
 from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
-from lazyflow.types import NUMBERS, TEMPORAL, kind
+from lazyflow.types import kind
 
 ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows)
 """The number of rows of a scope: a cell without a column."""
@@ -79,7 +79,8 @@ class View:
     @cached_property
     def wants(self) -> tuple[Want, ...]:
         """Every cell wanted, in the order of priority."""
-        first, rest = [], []
+        first: list[Want] = []
+        rest: list[Want] = []
         for scope in self.plan.scopes:
             stage = self.plan.stages[scope]
             first.append(Want(self.rows_key(stage), stage, None, ROWS, in_sight=True))
@@ -179,7 +180,8 @@ class View:
             key = self._key(origin, want.column, RANGE)
             cell = known(key)
             if cell is not None:
-                result.append(replace(want, edges=edges(*cell.value, want.column.type) if cell.error is None else ()))
+                low, high = cell.value if cell.error is None else (None, None)
+                result.append(replace(want, edges=edges(low, high, want.column.type) if low is not None else ()))
         return result
 
     def _few(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
@@ -226,7 +228,9 @@ class View:
                     cell = known(self._key(stage, column, statistic))
                     if cell is None:
                         before = [
-                            scope.columns[column.name][statistic.name] for scope in earlier if column.name in scope.columns
+                            scope.columns[column.name][statistic.name]
+                            for scope in earlier
+                            if column.name in scope.columns
                         ]
                         cell = _stand_in(before)
                     cells[statistic.name] = cell

@@ -1,0 +1,213 @@
+"""pandas: rows come from blocks until the window is full; scopes are computed by blocks, counted by Arrow."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from typing import Any, ClassVar
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+import xorq.vendor.ibis as ibis
+import xorq.vendor.ibis.expr.operations as ops
+from cachetools import LRUCache
+from xorq.backends.pandas import Backend as Executor
+from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
+
+from lazyflow.backend import Backend, Capabilities
+from lazyflow.data import arrow_from_frame, expression_family, find_files, is_arrow, is_frame, plain_arrow, unsupported
+from lazyflow.errors import SourceError
+from lazyflow.expressions import Namespace, Table
+from lazyflow.plan import Plan, digest, row_wise
+from lazyflow.query import CountQuery, Query, RowsQuery
+from lazyflow.source import Fingerprint, Source, columns_of
+from lazyflow.statistics.queries import ValueCountsQuery
+from lazyflow.statistics.view import Folding
+from lazyflow.work import CancelToken
+from lazyflow_pandas.evaluation import Evaluation
+from lazyflow_pandas.frames import arrow_from_result, frame_from_arrow
+
+FIRST_BLOCK_ROWS = 4_096
+BLOCK_ROWS = 65_536
+"""Rows of a block: small enough that no kernel holds the interpreter lock for long."""
+
+
+class PandasBackend(Backend):
+    """pandas through xorq's executor. The frame is read when it is opened; `refresh` reads it again."""
+
+    name: ClassVar[str] = "pandas"
+    capabilities: ClassVar[Capabilities] = Capabilities(interrupts=False)
+    folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=1)
+
+    def __init__(self) -> None:
+        self._arrow: pa.Table = pa.table({})
+        self._frame: pd.DataFrame | None = None
+        self._leaf: Any = None
+        self._lock = threading.Lock()
+        self._evaluations: LRUCache[str, Evaluation] = LRUCache(64)
+        self._scopes: LRUCache[str, pa.Table] = LRUCache(3)
+        self._orders: LRUCache[Plan, pa.Array] = LRUCache(2)
+
+    @property
+    def ns(self) -> Namespace:
+        """Xorq's own copy of ibis."""
+        return ibis
+
+    def open(self, data: Any) -> Source:
+        """Open a pandas frame, an Arrow table, or files, which are read into memory."""
+        arrow, fingerprint = self._read(data)
+        if not arrow.num_columns:
+            raise SourceError("the source has no columns")
+        plain = plain_arrow(arrow)
+        columns = columns_of(arrow.column_names, plain.schema.types)
+        fields = [pa.field(column.inside, array.type) for column, array in zip(columns, plain.columns, strict=True)]
+        self._arrow = pa.table(plain.columns, schema=pa.schema(fields))
+        self._frame = frame_from_arrow(self._arrow)
+        executor = Executor()
+        executor.do_connect({"source": self._frame})
+        schema = PyArrowSchema.to_ibis(self._arrow.schema)
+        table = ops.DatabaseTable("source", schema, executor).to_expr()
+        self._leaf = table.op()
+        with self._lock:
+            for kept in (self._evaluations, self._scopes, self._orders):
+                kept.clear()
+        return Source(table, columns, fingerprint, positional=True)
+
+    def _read(self, data: Any) -> tuple[pa.Table, Fingerprint]:
+        if is_frame(data):
+            return arrow_from_frame(data), Fingerprint.of_opening()
+        if is_arrow(data):
+            return data, Fingerprint.of_opening()
+        if isinstance(data, str | os.PathLike):
+            files = find_files(str(data))
+            if files.format == "csv":
+                from lazyflow_duckdb.csv import csv_to_arrow
+
+                return csv_to_arrow(files.paths), Fingerprint.of_files(files.paths)
+            import pyarrow.parquet as pq
+
+            try:
+                tables = [pq.read_table(path, partitioning=None) for path in files.paths]
+                return pa.concat_tables(tables), Fingerprint.of_files(files.paths)
+            except (pa.ArrowException, OSError) as error:
+                raise SourceError(f"{str(data)!r}: {str(error).splitlines()[0]}") from error
+        if expression_family(data) is not None:
+            return data.to_pyarrow(), Fingerprint.of_opening()
+        raise unsupported(data, self.name)
+
+    def execute(self, query: Query, token: CancelToken) -> pa.Table:
+        """The answer to a query, computed in steps between which the token is asked."""
+        if isinstance(query, RowsQuery):
+            return self._rows(query, token)
+        if isinstance(query, CountQuery):
+            return pa.table({"rows": [self._count(query.plan, token)]})
+        if isinstance(query, ValueCountsQuery):
+            scope = self._scope(query.stage.table, query.stage.digest, token)
+            token.check()
+            return query.answer([_value_counts(scope[column.inside]) for column in query.columns])
+        return self._aggregate(query, token)
+
+    def _rows(self, query: RowsQuery, token: CancelToken) -> pa.Table:
+        plan = query.plan
+        shown = plan.stages["shown"]
+        if plan.state.sort or not plan.positional:
+            rows = self._scope(plan.shown, shown.digest, token)
+            order = self._order(plan, rows, token)
+            return rows.take(order.slice(query.start, query.stop - query.start))
+        kept = self._scopes.get(shown.digest)
+        if kept is not None or shown.table.op() == self._leaf:
+            rows = self._arrow if kept is None else kept
+            return rows.slice(query.start, query.stop - query.start)
+        parts, passed = [], 0
+        for block in self._blocks(plan.shown, shown.digest, token):
+            first, last = max(query.start - passed, 0), query.stop - passed
+            if first < block.num_rows and last > first:
+                parts.append(block.slice(first, last - first))
+            passed += block.num_rows
+            if passed >= query.stop:
+                break
+        return pa.concat_tables(parts) if parts else _schema(plan.shown).empty_table()
+
+    def _count(self, plan: Plan, token: CancelToken) -> int:
+        shown = plan.stages["shown"]
+        kept = self._scopes.get(shown.digest)
+        if kept is not None:
+            return int(kept.num_rows)
+        narrow = plan.shown.select(shown.columns[0].inside)
+        return sum(block.num_rows for block in self._blocks(narrow, digest(narrow), token))
+
+    def _order(self, plan: Plan, rows: pa.Table, token: CancelToken) -> pa.Array:
+        """The row numbers of a plan's ordered table; Arrow's sort is stable, by code point, and puts NULL last."""
+        order = self._orders.get(plan)
+        if order is None:
+            names = {column.name: column.inside for column in plan.stages["shown"].columns}
+            keys = [(names[sort.column], "descending" if sort.descending else "ascending") for sort in plan.state.sort]
+            if not plan.positional:
+                keys += [(name, "ascending") for name in names.values()]
+            keys = list({name: (name, way) for name, way in reversed(keys)}.values())[::-1]
+            token.check()
+            sortable = pa.table({name: _sortable(rows[name]) for name, _ in keys})
+            order = pc.sort_indices(sortable, sort_keys=keys, null_placement="at_end")
+            with self._lock:
+                self._orders[plan] = order
+        return order
+
+    def _aggregate(self, query: Query, token: CancelToken) -> pa.Table:
+        expression = query.expression
+        result = Evaluation(expression.op(), self._leaf)(self._whole(), token.check)
+        return arrow_from_result(result, _schema(expression))
+
+    def _scope(self, table: Table, key: str, token: CancelToken) -> pa.Table:
+        """All rows of a stage, kept for the queries that follow."""
+        if table.op() == self._leaf:
+            return self._arrow
+        rows = self._scopes.get(key)
+        if rows is None:
+            rows = pa.concat_tables([_schema(table).empty_table(), *self._blocks(table, key, token)])
+            with self._lock:
+                self._scopes[key] = rows
+        return rows
+
+    def _blocks(self, table: Table, key: str, token: CancelToken) -> Iterator[pa.Table]:
+        """The rows of a table, block by block where each row of it comes from one row of the source, else at once."""
+        with self._lock:
+            evaluation = self._evaluations.get(key)
+            if evaluation is None:
+                evaluation = self._evaluations[key] = Evaluation(table.op(), self._leaf)
+        schema, frame = _schema(table), self._whole()
+        if not row_wise(table, self._leaf.to_expr()):
+            yield arrow_from_result(evaluation(frame, token.check), schema)
+            return
+        start, size = 0, FIRST_BLOCK_ROWS
+        while start < len(frame):
+            block = frame.iloc[start : start + size]
+            block.index = pd.RangeIndex(len(block))  # `reset_index` would copy every column
+            yield arrow_from_result(evaluation(block, token.check), schema)
+            start += size
+            size = min(size * 2, BLOCK_ROWS)
+
+    def _whole(self) -> pd.DataFrame:
+        assert self._frame is not None
+        return self._frame
+
+
+def _schema(table: Table) -> pa.Schema:
+    return pa.schema([field.with_nullable(True) for field in table.schema().to_pyarrow()])
+
+
+def _value_counts(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
+    counts = column.value_counts()
+    return pa.chunked_array([counts.field("values")]), pa.chunked_array([counts.field("counts")])
+
+
+def _sortable(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """The column with missing values as NULL, in a type that Arrow sorts."""
+    if pa.types.is_boolean(column.type):
+        return column.cast(pa.int8())
+    if pa.types.is_floating(column.type):
+        return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
+    if pa.types.is_nested(column.type):
+        return pa.chunked_array([pa.array([str(value) for value in column.to_pylist()], pa.string())])
+    return column

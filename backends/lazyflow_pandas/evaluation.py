@@ -1,0 +1,85 @@
+"""Expressions planned once and run on many blocks, by the kernels of xorq's pandas executor.
+
+The executor's own entry converts all text to objects at the end and plans anew at each call: 5 ms a block and pauses of
+the interpreter lock, instead of 2 ms and none.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import xorq.vendor.ibis.expr.operations as ops
+from xorq.backends.pandas.executor import PandasExecutor
+from xorq.backends.pandas.rewrites import plan as rewrite
+from xorq.common.exceptions import OperationNotDefinedError
+from xorq.vendor.ibis.common.graph import Graph, _recursive_lookup
+
+_ARROW_BOOLEAN = pd.ArrowDtype(pa.bool_())
+_planning = threading.Lock()
+
+
+class Evaluation:
+    """A table expression over one leaf, ready to be computed for any frame in the leaf's place.
+
+    Parameters
+    ----------
+    root
+        The expression's operation.
+    leaf
+        The operation of the table that frames stand for.
+    """
+
+    def __init__(self, root: Any, leaf: Any) -> None:
+        with _planning:
+            self._root = rewrite(root, backend=None, params={})
+            self._leaf = leaf
+            graph, dependents = Graph.from_bfs(self._root).toposort()
+            self._steps = []
+            waiting = {node: set(users) for node, users in dependents.items()}
+            for node, children in graph.items():
+                freed = []
+                for child in set(children):
+                    waiting[child].discard(node)
+                    if not waiting[child]:
+                        freed.append(child)
+                arguments = tuple(zip(node.__argnames__, node.__args__, strict=True))
+                self._steps.append((node, _kernel(node), arguments, tuple(freed)))
+
+    def __call__(self, frame: pd.DataFrame, check: Callable[[], None]) -> pd.DataFrame:
+        """The expression's rows for `frame`; `check` is called between kernels and may raise."""
+        results: dict[Any, Any] = {self._leaf: frame}
+        for node, kernel, arguments, freed in self._steps:
+            check()
+            if node not in results:
+                values = {name: _recursive_lookup(argument, results) for name, argument in arguments}
+                results[node] = _settled(kernel(node, **values))
+            for child in freed:
+                results.pop(child, None)
+        return results[self._root]
+
+
+def _kernel(node: Any) -> Any:
+    kernel = getattr(PandasExecutor, f"visit_{type(node).__name__}", None)
+    if kernel is not None:
+        return kernel
+    for base in ("Reference", "Reduction", "Value"):
+        if isinstance(node, getattr(ops, base)):
+            return getattr(PandasExecutor, f"visit_{base}")
+    raise OperationNotDefinedError(f"{type(node).__name__} is not implemented on pandas")
+
+
+def _settled(result: Any) -> Any:
+    """A kernel's result in the form that the next one takes."""
+    if isinstance(result, pd.Series) and result.dtype == _ARROW_BOOLEAN:
+        return result.astype("boolean")  # | and & of both kinds of booleans raise
+    if isinstance(result, pd.DataFrame) and not _is_plain(result.index):
+        return result.set_axis(pd.RangeIndex(len(result)), copy=False)
+    return result
+
+
+def _is_plain(index: pd.Index) -> bool:
+    return isinstance(index, pd.RangeIndex) and index.start == 0 and index.step == 1
