@@ -6,7 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.query import Query
@@ -28,11 +28,11 @@ PATIENCE = 20.0
 
 @dataclass(eq=False)
 class Visit:
-    """One query at the engine: where it is now, or how it left."""
+    """One query at the engine, by its `outcome`: waiting at the gate, inside, answered, or stopped."""
 
     query: Query
     token: CancelToken
-    outcome: Literal["here", "answered", "stopped"] = "here"
+    outcome: str = "waiting"
 
 
 class Control:
@@ -55,9 +55,10 @@ class Control:
         return [key for query in queries if isinstance(query, StatisticsQuery) for key in query.cells]
 
     def hold(self, holds: Callable[[Query], bool] = lambda query: query.deferred) -> None:
-        """From now on, stop such queries at the gate; without an argument, statistics queries."""
+        """From now on, stop such queries at the gate, and no others; without an argument, statistics queries."""
         with self._changed:
             self._holds = holds
+            self._changed.notify_all()
 
     def release(self) -> None:
         """Open the gate, for those who stand before it too."""
@@ -77,7 +78,9 @@ class Control:
 
     def wait_until_left(self, visit: Visit) -> str:
         """How a query left the engine, once it has."""
-        self.wait_for(lambda: visit.outcome != "here", f"{type(visit.query).__name__} leaves the engine")
+        self.wait_for(
+            lambda: visit.outcome in ("answered", "stopped"), f"{type(visit.query).__name__} leaves the engine"
+        )
         return visit.outcome
 
     def arrive(self, query: Query, token: CancelToken) -> Visit:
@@ -94,9 +97,10 @@ class Control:
             free = self._changed.wait_for(lambda: visit.token.cancelled or not self._holds(visit.query), PATIENCE)
         assert free, "a query was held and never released"
         visit.token.check()
+        self.move(visit, "inside")
 
-    def leave(self, visit: Visit, outcome: Literal["answered", "stopped"]) -> None:
-        """A query goes."""
+    def move(self, visit: Visit, outcome: str) -> None:
+        """A query goes in, or leaves."""
         with self._changed:
             visit.outcome = outcome
             self._changed.notify_all()
@@ -124,9 +128,9 @@ def watched(harness: Harness, **members: Any) -> tuple[Backend, Control]:
             control.stand(visit)
             answer = own.execute(self, query, token)
         except BaseException:
-            control.leave(visit, "stopped")
+            control.move(visit, "stopped")
             raise
-        control.leave(visit, "answered")
+        control.move(visit, "answered")
         return answer
 
     engine.__class__ = type(f"Watched{own.__name__}", (own,), {"execute": execute, **members})
@@ -171,5 +175,13 @@ class Call(Generic[T]):
 
 
 def statistics_threads() -> list[str]:
-    """The threads of lazyflow that are alive, by name."""
-    return [thread.name for thread in threading.enumerate() if thread.name.startswith("lazyflow")]
+    """The threads that compute statistics and are alive, by name."""
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("lazyflow-statistics")]
+
+
+def threads_left() -> list[str]:
+    """The threads of lazyflow that do not come to an end by themselves."""
+    ours = [thread for thread in threading.enumerate() if thread.name.startswith("lazyflow")]
+    for thread in ours:
+        thread.join(PATIENCE)
+    return [thread.name for thread in ours if thread.is_alive()]
