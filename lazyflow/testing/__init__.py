@@ -4,4 +4,19 @@ from __future__ import annotations
 
 from lazyflow.testing.harness import Harness
 
-__all__ = ["Harness"]
+MODULES = (
+    "rows",
+    "filters",
+    "search",
+    "sorting",
+    "statistics",
+    "names",
+    "transforms",
+    "checked",
+    "random_views",
+    "phases",
+    "generations",
+)
+"""The modules with cases, one subject each."""
+
+__all__ = ["MODULES", "Harness"]

@@ -1,0 +1,189 @@
+"""Small columns of every scalar type, with the values at which engines differ, and operands to ask them about."""
+
+from __future__ import annotations
+
+import datetime as dt
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+
+from lazyflow.state import Scalar
+
+NAN, INF = float("nan"), float("inf")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """A column of one type: its values, and operands for filters, each a value of the column, beside one, or beyond."""
+
+    name: str
+    type: pa.DataType
+    values: tuple[Any, ...]
+    operands: tuple[Any, ...]
+
+    def column(self) -> pa.Array:
+        """The values as an Arrow array; integers for temporal types are numbers of their unit."""
+        if pa.types.is_temporal(self.type) and all(isinstance(value, int | None) for value in self.values):
+            width = pa.int32() if self.type.bit_width == 32 else pa.int64()
+            return pa.array(self.values, width).cast(self.type)
+        return pa.array(self.values, self.type)
+
+    def table(self) -> pa.Table:
+        """The column `x` beside the number of its row."""
+        return pa.table({"row": pa.array(range(len(self.values)), pa.int64()), "x": self.column()})
+
+
+def _integers(bits: int, signed: bool) -> Sample:
+    type = getattr(pa, f"{'' if signed else 'u'}int{bits}")()
+    low = -(2 ** (bits - 1)) if signed else 0
+    high = 2 ** (bits - signed) - 1
+    values = (5, None, low, high, high - 1, low + 1, 0, 5, None)
+    return Sample(str(type), type, values, (5, low, high, 1.5, -7, 2**70, -(2**70), INF, None))
+
+
+_MICRO = 1_000_000
+_DAY = 86_400
+
+
+def _timestamps(unit: str, zone: str | None) -> Sample:
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    night = int(dt.datetime(2024, 11, 3, 5, 30, tzinfo=dt.UTC).timestamp()) * per_second
+    if unit == "ns":
+        extreme = [int(dt.datetime(1700, 1, 1, tzinfo=dt.UTC).timestamp()) * per_second, (2**63 - 1) // 10**9 * 10**9]
+    else:
+        extreme = [
+            (dt.date(y, m, d).toordinal() - dt.date(1970, 1, 1).toordinal()) * _DAY * per_second
+            for y, m, d in ((1, 1, 1), (9999, 12, 31))
+        ]
+    values = (night, None, *extreme, night + 1, -1, 0, night, None)
+    text = "2024-11-03T05:30:00"
+    zoned: tuple[Scalar, ...] = (
+        text + "Z",
+        "2024-11-03T01:30:00-04:00",
+        "2024-11-03 11:00:00+05:30",
+        "1969-12-31T23:59:59.999999999+00:00",
+    )
+    naive: tuple[Scalar, ...] = (text, "1969-12-31 23:59:59.999999999", "2024-11-03T05:30")
+    finer = (
+        "2024-11-03T05:30:00.0000005" + ("Z" if zone else ""),
+        "2024-11-03T05:30:00.000000001" + ("Z" if zone else ""),
+    )
+    operands = (*(zoned if zone else naive), *finer, "0001-01-01" + (" 00:00:00Z" if zone else ""), "9999-12-31", None)
+    return Sample(f"timestamp {unit}{' ' + zone if zone else ''}", pa.timestamp(unit, zone), values, operands)
+
+
+def _times(unit: str) -> Sample:
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[unit]
+    noon, last = 43_200 * per_second, _DAY * per_second - 1
+    type = pa.time32(unit) if unit in ("s", "ms") else pa.time64(unit)
+    operands = ("12:00", "00:00:00", "23:59:59", "12:00:00.000000001", "23:59:59.999999", None)
+    return Sample(f"time {unit}", type, (noon, None, 0, last, noon + 1, noon, None), operands)
+
+
+def _texts(name: str, type: pa.DataType) -> Sample:
+    values = (
+        "a",
+        None,
+        "",
+        "A",
+        "50%",
+        "5_0",
+        "back\\slash",
+        "nul\0byte",
+        "nul",
+        "😀",
+        "\uffff",
+        "a%",
+        None,
+        "é",
+        "e\u0301",
+        "'",
+    )
+    return Sample(name, type, values, ("a", "", "%", "_", "\\", "\0", "😀", "nul", "\uffff", "'", "zz", None))
+
+
+INTEGERS = [_integers(bits, signed) for signed in (True, False) for bits in (8, 16, 32, 64)]
+
+FLOATS = [
+    Sample(
+        "float64",
+        pa.float64(),
+        (1.5, None, NAN, INF, -INF, 0.0, -0.0, 2.0**53, 5e-324, 1.7976931348623157e308, 1.5, 0.1),
+        (1.5, 0.0, -0.0, INF, -INF, NAN, 0.1, 2**53 + 1, 10**400, -(10**400), Decimal("1.50"), None),
+    ),
+    Sample(
+        "float32",
+        pa.float32(),
+        (1.5, None, NAN, INF, -INF, 0.0, -0.0, 16777216.0, 3.4028234663852886e38, 0.1, -1.5),
+        (1.5, 0.0, INF, -INF, NAN, 0.1, 16777217, 1e39, -1e39, None),
+    ),
+    Sample("float64 of NaN", pa.float64(), (NAN, NAN, NAN, NAN, NAN, 2.5), (2.5, 100.0, -1.0, INF, None)),
+    Sample("float64 all missing", pa.float64(), (None, NAN, None), (2.5, NAN)),
+]
+
+DECIMALS = [
+    Sample(
+        "decimal(10, 2)",
+        pa.decimal128(10, 2),
+        (
+            Decimal("1.50"),
+            None,
+            Decimal("-2.25"),
+            Decimal("99999999.99"),
+            Decimal("-99999999.99"),
+            Decimal("0.00"),
+            Decimal("0.10"),
+        ),
+        (1.5, Decimal("1.505"), 0.1, 0, 10**9, -(10**9), INF, Decimal("99999999.99"), Decimal("-0.00000001"), None),
+    ),
+    Sample(
+        "decimal(38, 10)",
+        pa.decimal128(38, 10),
+        (Decimal("10.0000000001"), None, Decimal("10"), Decimal("9" * 28 + ".5"), Decimal("-" + "9" * 28)),
+        (Decimal("10.0000000001"), 10, Decimal("10.00000000005"), 10**28, Decimal("9" * 28 + ".5"), None),
+    ),
+    Sample(
+        "decimal(5, 0)",
+        pa.decimal128(5, 0),
+        (Decimal(1), None, Decimal(99999), Decimal(-99999), Decimal(0)),
+        (1, 0.5, 99999, 100000, -1e9, None),
+    ),
+]
+
+BOOLEANS = [Sample("boolean", pa.bool_(), (True, None, False, True, None), (True, False, None))]
+
+DATES = [
+    Sample(
+        "date",
+        pa.date32(),
+        (
+            dt.date(2000, 1, 1),
+            None,
+            dt.date(1, 1, 1),
+            dt.date(9999, 12, 31),
+            dt.date(1969, 12, 31),
+            dt.date(2024, 2, 29),
+        ),
+        ("2000-01-01", dt.date(1, 1, 1), dt.date(9999, 12, 31), "1970-01-01", None),
+    ),
+]
+
+TIMESTAMPS = [_timestamps(unit, zone) for zone in (None, "America/New_York") for unit in ("s", "ms", "us", "ns")]
+
+TIMES = [_times(unit) for unit in ("s", "ms", "us", "ns")]
+
+TEXTS = [
+    _texts("text", pa.string()),
+    _texts("large text", pa.large_string()),
+    _texts("dictionary of text", pa.dictionary(pa.int32(), pa.string())),
+    Sample(
+        "dictionary of integers",
+        pa.dictionary(pa.int8(), pa.int64()),
+        (10, None, 9, 2**53 + 1, 2**53, 10),
+        (10, 2**53, 9.5, None),
+    ),
+]
+
+SAMPLES = [*INTEGERS, *FLOATS, *DECIMALS, *BOOLEANS, *DATES, *TIMESTAMPS, *TIMES, *TEXTS]

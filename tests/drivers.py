@@ -1,0 +1,109 @@
+"""What each engine's driver is asked, seen at the driver: harnesses of the suite for the backends of this repository.
+
+The drivers are wrapped once, when a harness is made, and report to whichever logs are open.
+"""
+
+from __future__ import annotations
+
+import functools
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from lazyflow.testing import Harness
+
+_open_logs: list[list[str]] = []
+
+
+def report(text: object) -> None:
+    for log in list(_open_logs):
+        log.append(str(text))
+
+
+@contextmanager
+def queries() -> Iterator[list[str]]:
+    log: list[str] = []
+    _open_logs.append(log)
+    try:
+        yield log
+    finally:
+        _open_logs[:] = [other for other in _open_logs if other is not log]
+
+
+def reporting(owner: Any, name: str, describe: Callable[..., object]) -> None:
+    """Replace a function of a driver by one that reports each call before it makes it."""
+    original = getattr(owner, name)
+
+    @functools.wraps(original)
+    def wrapper(*args: Any, **kwargs: Any) -> Any:
+        report(describe(*args, **kwargs))
+        return original(*args, **kwargs)
+
+    setattr(owner, name, wrapper)
+
+
+def as_it_is(table: Any) -> Any:
+    return table
+
+
+@functools.cache
+def duckdb() -> Harness:
+    from duckdb import DuckDBPyConnection
+    from lazyflow_duckdb import DuckDBBackend
+
+    for method in ("sql", "query", "execute", "executemany"):
+        reporting(DuckDBPyConnection, method, lambda connection, statement="", *_, **__: statement)
+    return Harness(DuckDBBackend, as_it_is, queries)
+
+
+@functools.cache
+def xorq() -> Harness:
+    from lazyflow_xorq import XorqBackend
+    from xorq_datafusion import SessionContext
+
+    reporting(SessionContext, "sql", lambda session, statement, *_: statement)
+    return Harness(XorqBackend, as_it_is, queries)
+
+
+@functools.cache
+def pandas() -> Harness:
+    """pandas has no statements: a query is a kernel over a whole relation, or one of Arrow's that sorts or counts."""
+    import pyarrow.compute
+    from lazyflow_pandas import PandasBackend
+    from xorq.backends.pandas.executor import PandasExecutor
+
+    for kernel in ("Filter", "PandasAggregate", "PandasLimit", "Sort", "PandasJoin", "Union", "Distinct"):
+        if hasattr(PandasExecutor, f"visit_{kernel}"):
+            wrapped = getattr(PandasExecutor, f"visit_{kernel}")
+            setattr(PandasExecutor, f"visit_{kernel}", staticmethod(_reporting_kernel(wrapped)))
+    for kernel in ("sort_indices", "value_counts"):
+        reporting(pyarrow.compute, kernel, lambda *_, kernel=kernel, **__: kernel)
+    return Harness(PandasBackend, as_it_is, queries)
+
+
+def _reporting_kernel(original: Any) -> Any:
+    @functools.wraps(original)
+    def kernel(op: Any, *args: Any, **kwargs: Any) -> Any:
+        report(type(op).__name__)
+        return original(op, *args, **kwargs)
+
+    return kernel
+
+
+@functools.cache
+def sqlite() -> Harness:
+    from tests.sqlite_backend import SQLiteBackend
+
+    connect = sqlite3.connect
+
+    def reporting_connect(*args: Any, **kwargs: Any) -> sqlite3.Connection:
+        connection = connect(*args, **kwargs)
+        connection.set_trace_callback(report)
+        return connection
+
+    sqlite3.connect = reporting_connect  # type: ignore[assignment]
+    return Harness(SQLiteBackend, as_it_is, queries)
+
+
+HARNESSES: dict[str, Callable[[], Harness]] = {"duckdb": duckdb, "xorq": xorq, "pandas": pandas, "sqlite": sqlite}
