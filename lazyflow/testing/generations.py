@@ -64,7 +64,7 @@ def test_unwanted_work_leaves_the_engine(harness: Harness) -> None:
 
 @supersede
 def test_unwanted_work_leaves_the_engine_in_the_middle(harness: Harness) -> None:
-    """No gate here: the engine is at work on many rows, and leaves without an answer."""
+    """No gate here: the engine is at work on many rows, and leaves at once, or after the step that it is in."""
     draw = random.Random(0)
     column = pa.array([draw.random() for _ in range(400_000)])
     table = pa.table({f"x{number}": column for number in range(16)})
@@ -73,10 +73,13 @@ def test_unwanted_work_leaves_the_engine_in_the_middle(harness: Harness) -> None
         control.wait_for_deferred()
         control.wait_for(lambda: control.deferred[0].outcome == "inside", "the engine begins")
         other.close()
-        assert control.wait_until_left(control.deferred[0]) == "stopped"
+        outcome = control.wait_until_left(control.deferred[0])
+        assert outcome == "stopped" or not flow._shared.backend.capabilities.interrupts
         with pytest.raises(Superseded):
             waiting.result()
-        assert len(control.deferred) == 1
+        flow.apply(ALL)
+        assert not flow.apply(ALL).complete
+        assert len(control.deferred) == 1, "no further step begins"
         assert flow.rows(ALL, (0, 3)).num_rows == 3
 
 

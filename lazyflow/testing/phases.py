@@ -17,7 +17,7 @@ from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.queries import StatisticsQuery
 from lazyflow.statistics.results import Cell, Statistics
 from lazyflow.statistics.view import View
-from lazyflow.testing.control import Call, Control, controlled, statistics_threads
+from lazyflow.testing.control import Call, Control, controlled, statistics_threads, threads_left
 from lazyflow.testing.harness import Harness
 from lazyflow.work import CancelToken
 
@@ -119,6 +119,7 @@ def test_none_of_ten_has_statistics(harness: Harness) -> None:
 
 
 def test_the_rows_phase_asks_for_rows_alone(harness: Harness) -> None:
+    assert threads_left() == []
     with harness.flow(FLIGHTS) as flow, harness.queries() as asked:
         step = flow.apply(FOUR)
         assert statistics_threads() == []
@@ -189,11 +190,12 @@ def test_a_state_seen_before_is_complete_at_once(harness: Harness) -> None:
         before = len(control.deferred)
         with harness.queries() as asked:
             step = flow.apply(FOUR)
-            assert len(asked) == 1, "the rows"
+            assert len(asked) <= 1, "the rows, unless the engine has them still"
             assert step.complete
             assert summary(step.statistics, "filtered") == OF_FOUR
+            fetched = len(asked)
             assert meaningful(step.resolve(), "filtered") == meaningful(step.statistics, "filtered")
-            assert len(asked) == 1
+            assert len(asked) == fetched
         assert len(control.deferred) == before
 
 
@@ -226,7 +228,7 @@ def test_sorting_computes_no_statistics(harness: Harness) -> None:
                 step = flow.apply(State(search="jfk", sort=sort))
                 assert step.complete
                 step.resolve()
-                assert len(asked) == 1, "the rows in their new order"
+                assert len(asked) <= 1, "the rows in their new order"
         assert numbers(flow.apply(State(search="jfk", sort=(Sort("flight", descending=True),)))) == FROM_JFK[::-1]
         assert len(control.deferred) == before
 
