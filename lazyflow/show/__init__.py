@@ -15,7 +15,6 @@ from lazyflow.show.demo import NAME as DEMO
 from lazyflow.show.demo import demo_frame
 from lazyflow.show.events import Events
 from lazyflow.show.page import Page
-from lazyflow.source import outside_names
 from lazyflow.state import State
 from lazyflow.statistics.results import Statistics
 from lazyflow.step import Step
@@ -72,7 +71,7 @@ def show_table(request: Request, as_json: bool, start: float) -> None:
         else:
             name, flow = request.path, DataFlow(request.path, backend=request.backend)
         with flow:
-            output.opened(flow, "".join(outside_names([name])))
+            output.opened(flow, name)
             asyncio.run(_show(flow, request, output))
     finally:
         output.close()

@@ -94,7 +94,8 @@ class Events:
         return news
 
     def complete(self, statistics: Statistics) -> None:
-        """Write the last statistics, and that they are the last."""
+        """Write the last statistics, and that they are the last; what still runs is for columns not asked for."""
+        self.close()
         self.statistics(statistics)
         self._write("complete", rows={name: plain(scope.rows.value) for name, scope in statistics.items()})
 

@@ -45,6 +45,17 @@ def cut(text: str, width: int) -> str:
     return text if cell_len(text) <= width else set_cell_size(text, width - 1).rstrip() + "…"
 
 
+def cut_front(text: str, width: int) -> str:
+    """As `cut`, but the end is kept: of a path, the name.
+
+    >>> cut_front("/data/flights.parquet", 16)
+    '…flights.parquet'
+    """
+    while text and cell_len(text) > width:
+        text = "…" + text.removeprefix("…")[1:] if len(text) > 1 else ""
+    return text
+
+
 def fitting(widths: Sequence[int], width: int, urgent: Iterable[int] = ()) -> list[int]:
     """Which columns fit beside each other, in their order: the urgent ones first, at least one.
 

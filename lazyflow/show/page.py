@@ -12,8 +12,10 @@ from rich.live import Live
 from rich.text import Text
 
 from lazyflow.dataflow import DataFlow
+from lazyflow.show.fitting import cut_front
 from lazyflow.show.rows import rows_table
 from lazyflow.show.summary import summary_table
+from lazyflow.show.values import printable
 from lazyflow.statistics.results import Statistics
 from lazyflow.step import Step
 
@@ -47,7 +49,8 @@ class Page:
 
     def opened(self, flow: DataFlow, name: str) -> None:
         """Remember what is shown, for the headline."""
-        self._headline = f"{name} on {flow.backend}"
+        room = self._console.width - len(f" on {flow.backend}")
+        self._headline = f"{cut_front(printable(name), room)} on {flow.backend}"
         if self._status:
             self._status.update("reading rows")
 
@@ -57,7 +60,7 @@ class Page:
         self._columns = columns
         self._stop_status()
         self._rows_after = time.perf_counter() - self._start
-        self._console.print(Text(self._headline, "bold"))
+        self._console.print(Text(self._headline, "bold", no_wrap=True, overflow="crop"))
         self._console.print(rows_table(step, columns, self._console.width))
         self._console.file.flush()
         if self._terminal:

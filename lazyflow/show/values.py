@@ -20,6 +20,8 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 _FRACTION = re.compile(r"\.(\d*?)0+(?=$|Z$)")
 
+_BETWEEN = re.compile(r"(?<=\d) (?=\d)")  # a date and a time; Arrow writes `<value out of range: 1>` too
+
 
 def python_values(column: pa.ChunkedArray) -> list[Any]:
     """The values of a column; dates and times as ISO text, since Python's own types cut nanoseconds and years."""
@@ -27,7 +29,15 @@ def python_values(column: pa.ChunkedArray) -> list[Any]:
 
     if kind(column.type) in TEMPORAL:
         return [None if value is None else iso(value) for value in column.cast(pa.string()).to_pylist()]
-    return list(column.to_pylist())
+    return [_python_value(value) for value in column]
+
+
+def _python_value(value: pa.Scalar) -> Any:
+    """The value, or its type where Python has no such value (nested dates after the year 9999)."""
+    try:
+        return value.as_py()
+    except (ValueError, OverflowError):
+        return f"<{value.type}>"
 
 
 def iso(text: str) -> str:
@@ -37,7 +47,7 @@ def iso(text: str) -> str:
     ('2013-01-01T10:00:00.5Z', '10:00:00', '2013-01-01')
     """
     text = _FRACTION.sub(lambda found: f".{found[1]}" if found[1] else "", text)
-    return text.replace(" ", "T", 1)
+    return _BETWEEN.sub("T", text, count=1)
 
 
 def plain(value: Any) -> Any:
