@@ -1,0 +1,160 @@
+"""The rules of statistics as slow and obvious Python, in whole numbers and fractions until the last step."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Context, Decimal
+from fractions import Fraction
+from itertools import pairwise
+from typing import Any, Final
+
+import numpy as np
+import pyarrow as pa
+
+from lazyflow.statistics.results import Histogram
+from lazyflow.testing.judge import Column, Frame
+
+NOT_FOR_TYPE: Final = "not for this type"
+"""The cell says that the statistic has no meaning for the column's type."""
+
+NOT_ASKED: Final = "not asked"
+"""The rules leave it open: a quantile beside an infinity, the mean of numbers whose sum no float holds."""
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+TOP, BINS = 10, 20
+LARGEST = Fraction(1e150)
+"""Above it, squares and sums of floats leave their range: deviations are not asked."""
+
+NUMBERS = {"integer", "float", "decimal"}
+TEMPORAL = {"date", "timestamp", "time"}
+
+
+def statistics(column: Column, origin: Column) -> dict[str, Any]:
+    """All statistics of a column; `origin` is the same column in the scope that gives the histogram its edges."""
+    nested = column.kind == "other"
+    present = column.present
+    return {
+        "count": len(present),
+        "missing": len(column.values) - len(present),
+        "distinct": NOT_FOR_TYPE if nested else len(set(present)),
+        "min": NOT_FOR_TYPE if nested else min(present, default=None),
+        "max": NOT_FOR_TYPE if nested else max(present, default=None),
+        "mean": mean(present) if column.kind in NUMBERS else NOT_FOR_TYPE,
+        "std": deviation(present) if column.kind in NUMBERS else NOT_FOR_TYPE,
+        "quantiles": {q: quantile(present, q) for q in QUANTILES} if column.kind in NUMBERS else NOT_FOR_TYPE,
+        "histogram": histogram(present, edges(origin)) if column.kind in NUMBERS | TEMPORAL else NOT_FOR_TYPE,
+        "top_values": NOT_FOR_TYPE if nested else most_frequent(present),
+    }
+
+
+def of_scopes(scopes: Mapping[str, Frame]) -> dict[str, dict[str, dict[str, Any]]]:
+    """Scope -> column -> statistic -> value. The first scope in which a column has its type gives the edges."""
+    frames = list(scopes.values())
+
+    def origin(column: Column) -> Column:
+        same = (other for frame in frames for other in frame.columns)
+        return next(other for other in same if (other.name, other.type) == (column.name, column.type))
+
+    return {
+        scope: {column.name: statistics(column, origin(column)) for column in frame.columns}
+        for scope, frame in scopes.items()
+    }
+
+
+def is_infinite(value: Any) -> bool:
+    """Whether a number is an infinity."""
+    return isinstance(value, float) and math.isinf(value)
+
+
+def mean(present: Sequence[Any]) -> Any:
+    """The mean; infinite where one infinity is among the values, none where both are."""
+    infinite = {value for value in present if is_infinite(value)}
+    if not present or len(infinite) == 2:
+        return None
+    if infinite:
+        return infinite.pop()
+    total = sum(map(Fraction, present), Fraction(0))
+    if any(isinstance(value, float) for value in present) and sum(abs(Fraction(value)) for value in present) > Fraction(
+        1.7e308
+    ):
+        return NOT_ASKED
+    return float(total / len(present))
+
+
+def deviation(present: Sequence[Any]) -> Any:
+    """The sample's standard deviation (n - 1); none below two values, or where it would be infinite."""
+    if len(present) < 2 or any(is_infinite(value) for value in present):
+        return None
+    numbers = [Fraction(value) for value in present]
+    if max(abs(number) for number in numbers) > LARGEST:
+        return NOT_ASKED
+    center = sum(numbers, Fraction(0)) / len(numbers)
+    variance = sum((number - center) ** 2 for number in numbers) / (len(numbers) - 1)
+    return math.sqrt(variance)
+
+
+def quantile(present: Sequence[Any], q: float) -> Any:
+    """Linear interpolation between the two nearest values in order (type 7 of Hyndman and Fan)."""
+    if not present:
+        return None
+    ascending = sorted(present)
+    place = (len(ascending) - 1) * Fraction(str(q))
+    low, high = ascending[math.floor(place)], ascending[math.ceil(place)]
+    if is_infinite(low) or is_infinite(high):
+        return float(low) if low == high and place == math.floor(place) else NOT_ASKED
+    return float(Fraction(low) + (Fraction(high) - Fraction(low)) * (place - math.floor(place)))
+
+
+def most_frequent(present: Sequence[Any]) -> tuple[tuple[Any, int], ...]:
+    """The ten most frequent values with their counts; ties are broken by the value."""
+    counts = Counter(present)
+    by_value = sorted(counts)
+    return tuple((value, counts[value]) for value in sorted(by_value, key=lambda value: -counts[value])[:TOP])
+
+
+def edges(origin: Column) -> tuple[Any, ...]:
+    """At most twenty equal bins over the finite values: whole steps where the type has a smallest one."""
+    finite = [value for value in origin.present if not is_infinite(value)]
+    if not finite:
+        return ()
+    low, high = min(finite), max(finite)
+    if low == high:
+        return (low, high)
+    if origin.kind == "float":
+        return _float_edges(low, high, origin.type.bit_width)
+    to_steps, from_steps = _steps(origin.type)
+    first, last = to_steps(low), to_steps(high)
+    width = math.ceil(Fraction(last - first, BINS))
+    return (*(from_steps(step) for step in range(first, last, width)), high)
+
+
+def _float_edges(low: float, high: float, bits: int) -> tuple[float, ...]:
+    """Twentieths of the way, as the column's width holds them; each is kept once, in order."""
+    result = [low]
+    for part in range(1, BINS):
+        point = low * (1 - part / BINS) + high * (part / BINS)
+        point = float(np.float32(point)) if bits == 32 else point
+        if result[-1] < point < high:
+            result.append(point)
+    return (*result, high)
+
+
+def _steps(type: pa.DataType) -> tuple[Callable[[Any], int], Callable[[int], Any]]:
+    if pa.types.is_decimal(type):
+        wide = Context(prec=100)
+        return lambda value: int(Fraction(value) * 10**type.scale), lambda step: wide.scaleb(Decimal(step), -type.scale)
+    return int, lambda step: step
+
+
+def histogram(present: Sequence[Any], points: tuple[Any, ...]) -> Histogram:
+    """Counts between edges: lower edge in, upper edge out, but for the last bin; the rest is below or above."""
+    if not points:
+        below = sum(is_infinite(value) and value < 0 for value in present)
+        return Histogram((), (), below, len(present) - below)
+    inner = list(pairwise(points))
+    counts = [sum(low <= value < high for value in present) for low, high in inner]
+    counts[-1] = sum(inner[-1][0] <= value <= inner[-1][1] for value in present)
+    below, above = sum(value < points[0] for value in present), sum(value > points[-1] for value in present)
+    return Histogram(points, tuple(counts), below, above)
