@@ -141,8 +141,11 @@ class Backend(ABC):
         What it returns holds the rows of the new view and the statistics that were already known, and no deferred query
         was issued between its call and its return.
         """
-        with rows_phase():
-            rows = self.run(RowsQuery(plan, *window), generation.rows_token)
+        rows = generation.first_rows(window)
+        if rows is None:
+            with rows_phase():
+                rows = self.run(RowsQuery(plan, *window), generation.rows_token)
+            generation.keep_first_rows(window, rows)
         return Step(plan, view, window, rows, generation)
 
 

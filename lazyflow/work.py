@@ -103,6 +103,7 @@ class Generation:
         self._started = False
         self._superseded = False
         self._fault: LazyflowError | None = None
+        self._rows: tuple[tuple[int, int], pa.Table] | None = None
 
     @property
     def superseded(self) -> bool:
@@ -122,6 +123,15 @@ class Generation:
     def complete(self) -> bool:
         """Whether everything wanted is known."""
         return all(self.known(key) is not None for key in self.wanted.keys)
+
+    def first_rows(self, window: tuple[int, int]) -> pa.Table | None:
+        """The rows of a window, if an equal state was applied for the same one before."""
+        kept = self._rows
+        return kept[1] if kept is not None and kept[0] == window else None
+
+    def keep_first_rows(self, window: tuple[int, int], rows: pa.Table) -> None:
+        """Keep the rows of a window for an equal state."""
+        self._rows = (window, rows)
 
     @property
     def settled(self) -> bool:

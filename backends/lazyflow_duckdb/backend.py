@@ -106,12 +106,12 @@ class DuckDBBackend(Backend):
     def _statement(self, query: Query) -> str:
         """The query as SQL; a view's statement is compiled once, not again for each of its windows."""
         if not isinstance(query, RowsQuery):
-            with self._lock:
-                return str(ibis.to_sql(query.expression, dialect="duckdb", pretty=False))
-        with self._lock:
+            return str(ibis.to_sql(query.expression, dialect="duckdb", pretty=False))
+        with self._lock:  # around the look-up only: rows never wait for the compiling of statistics
             ordered = self._statements.get(query.plan)
-            if ordered is None:
-                ordered = str(ibis.to_sql(query.plan.ordered, dialect="duckdb", pretty=False))
+        if ordered is None:
+            ordered = str(ibis.to_sql(query.plan.ordered, dialect="duckdb", pretty=False))
+            with self._lock:
                 self._statements[query.plan] = ordered
         return f"SELECT * FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 

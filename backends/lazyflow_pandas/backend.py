@@ -30,7 +30,7 @@ from lazyflow_pandas.evaluation import Evaluation
 from lazyflow_pandas.frames import arrow_from_result, frame_from_arrow
 
 FIRST_BLOCK_ROWS = 4_096
-BLOCK_ROWS = 65_536
+BLOCK_ROWS = 262_144
 """Rows of a block: small enough that no kernel holds the interpreter lock for long."""
 
 
@@ -186,7 +186,7 @@ class PandasBackend(Backend):
             block.index = pd.RangeIndex(len(block))  # `reset_index` would copy every column
             yield arrow_from_result(evaluation(block, token.check), schema)
             start += size
-            size = min(size * 2, BLOCK_ROWS)
+            size = min(size * 4, BLOCK_ROWS)
 
     def _whole(self) -> pd.DataFrame:
         assert self._frame is not None

@@ -21,7 +21,7 @@ from lazyflow.source import Source
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
-from lazyflow_xorq.counting import count_values
+from lazyflow_xorq.counting import count_scope, count_source
 from lazyflow_xorq.native import NATIVE
 from lazyflow_xorq.opening import Opened, open_arrow, open_expression, open_files
 from lazyflow_xorq.session import Session
@@ -83,8 +83,11 @@ class XorqBackend(Backend):
         assert opened is not None
         session = statistics if query.deferred else rows
         if isinstance(query, ValueCountsQuery):
+            most = self.folding.max_distinct
+            if query.stage.table.op() == opened.source.table.op():
+                return count_source(session, query, opened, token, most)
             scope = self._statement(session, query.stage.table, opened)
-            return count_values(session, query, scope, opened, token, self.folding.max_distinct)
+            return count_scope(session, query, scope, opened, token, most)
         if isinstance(query, RowsQuery):
             statement = self._window(session, query, opened)
             schema = query.plan.shown.schema().to_pyarrow()
@@ -103,17 +106,19 @@ class XorqBackend(Backend):
     def _statement(self, session: Session, expression: Table, opened: Opened) -> str:
         """An expression over the source as SQL over our table that stands for it."""
         replaced: Mapping[Any, Any] = {opened.source.table.op(): opened.stand_in}
-        with self._lock:
-            return session.compile(expression.op().replace(replaced).to_expr())
+        return session.compile(expression.op().replace(replaced).to_expr())
 
     def _window(self, session: Session, query: RowsQuery, opened: Opened) -> str:
         """The statement for a window. Unsorted, only its end differs from window to window: it is compiled once."""
         plan = query.plan
         if plan.state.sort or not plan.positional:
             return self._statement(session, query.expression, opened)
-        shown = self._statements.get(plan)
+        with self._lock:
+            shown = self._statements.get(plan)
         if shown is None:
-            shown = self._statements[plan] = self._statement(session, plan.shown, opened)
+            shown = self._statement(session, plan.shown, opened)
+            with self._lock:
+                self._statements[plan] = shown
         return f"SELECT * FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _sessions(self) -> tuple[Session, Session]:

@@ -1,12 +1,18 @@
-"""Value counts on DataFusion: a union would scan once per column, so the scope is scanned once, grouped by blocks."""
+"""Value counts on DataFusion, column by column: one union of all would scan the scope once per branch anyway.
+
+The source itself is scanned per column, which reads that column only. A scope behind a filter is computed once, held
+block by block, and each block is grouped per column.
+"""
 
 from __future__ import annotations
 
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pyarrow as pa
 
+from lazyflow.source import SourceColumn
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.work import CancelToken
 from lazyflow_xorq.opening import Opened
@@ -16,38 +22,45 @@ BLOCK_ROWS = 1_000_000
 """Rows that are held in memory at once."""
 
 
-def count_values(
+def count_source(
+    session: Session, query: ValueCountsQuery, opened: Opened, token: CancelToken, most: int | None
+) -> pa.Table:
+    """The answer over the source itself; a column with more than `most` distinct values is given up."""
+    counts = []
+    for column in query.columns:
+        statement = _statement(session, query, column, opened.stand_in, most)
+        found = _count(session, statement, opened.scan, opened.watched, token)
+        counts.append(None if _too_many(found, most) else found)
+    return query.answer([None if table is None else (table["value"], table["rows"]) for table in counts])
+
+
+def count_scope(
     session: Session, query: ValueCountsQuery, scope: str, opened: Opened, token: CancelToken, most: int | None
 ) -> pa.Table:
-    """The answer to a value counts query.
-
-    Parameters
-    ----------
-    scope
-        SQL of the scope's table.
-    most
-        A column with more distinct values is given up.
-    """
+    """The answer over a scope, given as SQL; a column with more than `most` distinct values is given up."""
     selected = ", ".join(f'"{column.inside}"' for column in query.columns)
     stream = session.stream(f"SELECT {selected} FROM ({scope})", opened.scan, opened.watched, token)
     name = f"lazyflow_{uuid.uuid4().hex}"
     statements: list[str] = []
-    counts: list[pa.Table | None] = [None] * len(query.columns)
-    given_up: set[int] = set()
+    counts: dict[int, pa.Table | None] = {}
     for block in _blocks(stream):
         session.register(name, block)
         try:
-            statements = statements or _statements(session, query, name, most)
+            if not statements:
+                table = session.connection.table(name).op()
+                statements = [_statement(session, query, column, table, most) for column in query.columns]
             for position, statement in enumerate(statements):
-                if position not in given_up:
-                    token.check()
-                    merged = counts[position] = _merge(counts[position], _count(session, statement))
-                    if most is not None and merged.num_rows > most:
-                        given_up.add(position)
-                        counts[position] = None
+                before = counts.get(position, _NOTHING)
+                if before is not None:
+                    found = _merge(before, _count(session, statement, name, query.columns[0].inside, token))
+                    counts[position] = None if _too_many(found, most) else found
         finally:
             session.forget(name)
-    return query.answer([None if at in given_up else _parts(table) for at, table in enumerate(counts)])
+    found_in = [counts.get(position, _NOTHING) for position in range(len(query.columns))]
+    return query.answer([None if table is None else (table["value"], table["rows"]) for table in found_in])
+
+
+_NOTHING = pa.table({"value": pa.nulls(0), "rows": pa.nulls(0, pa.int64())})
 
 
 def _blocks(stream: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
@@ -63,28 +76,26 @@ def _blocks(stream: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
         yield block
 
 
-def _statements(session: Session, query: ValueCountsQuery, name: str, most: int | None) -> list[str]:
-    """For each column, its value counts over the block, cut where there are more than it may have."""
-    block = session.connection.table(name).op()
-    bound = "" if most is None else f" LIMIT {most + 1}"
-    replaced = {query.stage.table.op(): block}
-    grouped = (query.group(column).op().replace(replaced).to_expr() for column in query.columns)
-    return [f"SELECT * FROM ({session.compile(table)}){bound}" for table in grouped]
+def _statement(session: Session, query: ValueCountsQuery, column: SourceColumn, table: Any, most: int | None) -> str:
+    """The value counts of a column of `table`, cut where there are more than it may have."""
+    grouped = session.compile(query.group(column).op().replace({query.stage.table.op(): table}).to_expr())
+    return grouped if most is None else f"SELECT * FROM ({grouped}) LIMIT {most + 1}"
 
 
-def _count(session: Session, statement: str) -> pa.Table:
-    found = pa.Table.from_batches(session.connection.con.sql(statement).collect())
+def _count(session: Session, statement: str, scan: str, watched: str, token: CancelToken) -> pa.Table:
+    batches = list(session.stream(statement, scan, watched, token))
+    if not batches:
+        return _NOTHING
+    found = pa.Table.from_batches(batches)
     return pa.table(found.columns, names=found.column_names)  # without what DataFusion says of nulls, block by block
 
 
-def _merge(before: pa.Table | None, found: pa.Table) -> pa.Table:
-    if before is None:
-        return found
+def _merge(before: pa.Table, found: pa.Table) -> pa.Table:
+    if not before.num_rows or not found.num_rows:
+        return found if found.num_rows else before
     both = pa.concat_tables([before, found]).group_by("value", use_threads=False).aggregate([("rows", "sum")])
     return both.select(["value", "rows_sum"]).rename_columns(["value", "rows"])
 
 
-def _parts(table: pa.Table | None) -> tuple[pa.ChunkedArray, pa.ChunkedArray]:
-    if table is None:
-        return pa.chunked_array([], pa.null()), pa.chunked_array([], pa.int64())
-    return table["value"], table["rows"]
+def _too_many(counts: pa.Table, most: int | None) -> bool:
+    return most is not None and counts.num_rows > most

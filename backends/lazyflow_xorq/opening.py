@@ -65,7 +65,7 @@ def open_arrow(sessions: Sequence[Session], arrow: pa.Table, fingerprint: Finger
     fields = [pa.field(column.inside, array.type) for column, array in zip(columns, plain.columns, strict=True)]
     renamed = pa.table(plain.columns, schema=pa.schema(fields))
     scan = _name()
-    batches = renamed.to_batches(max_chunksize=65_536) or [pa.RecordBatch.from_pylist([], schema=renamed.schema)]
+    batches = renamed.to_batches(max_chunksize=8_192) or [pa.RecordBatch.from_pylist([], schema=renamed.schema)]
     for session in sessions:
         session.register(scan, batches)
     table = sessions[0].connection.table(scan)

@@ -64,8 +64,14 @@ class Session:
         self.connection.con.deregister_table(name)
 
     def compile(self, expression: Table) -> str:
-        """An expression over tables of this session as SQL."""
-        return str(self.connection.compile(expression))
+        """An expression over tables of this session as SQL; what it brings along (functions, tables in memory) is registered.
+
+        The connection's own `compile` keeps every expression for ever and opens a telemetry thread.
+        """
+        connection = self.connection
+        connection._register_udfs(expression)
+        connection._register_in_memory_tables(expression)
+        return str(connection.compiler.to_sqlglot(expression).sql(dialect=connection.dialect))
 
     def stream(self, statement: str, scan: str, column: str, token: CancelToken) -> Iterator[pa.RecordBatch]:
         """The result of a statement, batch by batch.

@@ -1,0 +1,85 @@
+"""Taking times, and saying whether they are good enough."""
+
+from __future__ import annotations
+
+import statistics
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+
+
+@dataclass(frozen=True)
+class Figure:
+    """One line of a benchmark's table.
+
+    Parameters
+    ----------
+    what, backend
+        What was measured, where.
+    value, unit
+        The figure: a ratio ("x"), or milliseconds ("ms").
+    budget
+        The bound that must be kept, as text, or empty where the figure is only reported.
+    met
+        Whether it is kept; None where there is no bound.
+    detail
+        The times behind it.
+    """
+
+    what: str
+    backend: str
+    value: float
+    unit: str
+    budget: str
+    met: bool | None
+    detail: str
+
+    def as_json(self) -> dict[str, object]:
+        return asdict(self)
+
+
+def seconds(function: Callable[[], object]) -> float:
+    """How long one call takes."""
+    start = time.perf_counter()
+    function()
+    return time.perf_counter() - start
+
+
+def median(function: Callable[[], float], times: int) -> float:
+    """The median of what `function` returns."""
+    return statistics.median(function() for _ in range(times))
+
+
+def percentile(values: list[float], share: float) -> float:
+    """The value below which a share of all lies."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def ms(value: float) -> str:
+    return f"{value * 1000:,.1f} ms"
+
+
+@contextmanager
+def longest_pause() -> Iterator[list[float]]:
+    """Yields a list that holds, after the block, the longest time for which another Python thread did not get to run."""
+    ended = threading.Event()
+    longest = [0.0]
+
+    def tick() -> None:
+        last = time.perf_counter()
+        while not ended.is_set():
+            time.sleep(0.0005)
+            now = time.perf_counter()
+            longest[0] = max(longest[0], now - last)
+            last = now
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    try:
+        yield longest
+    finally:
+        ended.set()
+        thread.join()
