@@ -53,6 +53,8 @@ def _exit_code(run: Callable[[], Any], debug: bool) -> int:
         return _complain(str(error), BAD_INPUT, debug)
     except LazyflowError as error:
         return _complain(str(error), ENGINE_FAILED, debug)
+    except OSError as error:
+        return _complain(error.strerror or str(error), ENGINE_FAILED, debug)
     except Exception as error:  # noqa: BLE001  whatever it is, a person gets one line
         hint = "" if debug else " (run with --debug for the traceback)"
         return _complain(f"unexpected {type(error).__name__}: {error}{hint}", ENGINE_FAILED, debug)

@@ -2,38 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from rich.cells import cell_len, set_cell_size
-from rich.text import Text
+from rich.text import Span, Text
 
 GAP = 2
 
 
 @dataclass(frozen=True)
 class Lines:
-    """One column of a table as lines of text, the head first."""
+    """One column of a table: its lines, the head first, and the style of each."""
 
-    lines: Sequence[Text]
+    texts: Sequence[str]
+    styles: Sequence[str]
     align: Literal["left", "right"] = "left"
 
-    @property
+    @cached_property
     def width(self) -> int:
         """Cells of the terminal that it needs; a wide character takes two."""
-        return max(cell_len(line.plain) for line in self.lines)
+        return max(map(cell_len, self.texts))
 
-    def padded(self) -> list[Text]:
+    def padded(self) -> list[str]:
         """The lines, all of the same width."""
-        width = self.width
-        return [_pad(line, width - cell_len(line.plain), self.align) for line in self.lines]
-
-
-def _pad(line: Text, by: int, align: str) -> Text:
-    line = line.copy()
-    line.pad_left(by) if align == "right" else line.pad_right(by)
-    return line
+        blanks = [" " * (self.width - cell_len(text)) for text in self.texts]
+        pairs = zip(self.texts, blanks, strict=True)
+        return [blank + text if self.align == "right" else text + blank for text, blank in pairs]
 
 
 def cut(text: str, width: int) -> str:
@@ -56,30 +53,43 @@ def cut_front(text: str, width: int) -> str:
     return text
 
 
-def fitting(widths: Sequence[int], width: int, urgent: Iterable[int] = ()) -> list[int]:
-    """Which columns fit beside each other, in their order: the urgent ones first, at least one.
+def fitting(width_of: Callable[[int], int], count: int, width: int, urgent: Iterable[int] = ()) -> list[int]:
+    """Which of `count` columns fit beside each other, in their order: the urgent ones first, at least one.
 
-    >>> fitting([10, 10, 10, 10], 40), fitting([10, 10, 10, 10], 40, urgent=[3])
+    >>> fitting(lambda index: 10, 4, width=40), fitting(lambda index: 10, 4, width=40, urgent=[3])
     ([0, 1, 2], [0, 1, 3])
     """
     chosen: list[int] = []
     used = -GAP
-    for index in dict.fromkeys([*urgent, *range(len(widths))]):
-        needed = widths[index] + GAP
-        if chosen and used + needed > width:
+    for index in dict.fromkeys([*urgent, *range(count)]):
+        used += width_of(index) + GAP
+        if chosen and used > width:
             break
         chosen.append(index)
-        used += needed
     return sorted(chosen)
 
 
 def beside(columns: Sequence[Lines], heads: int) -> Text:
     """The columns beside each other, a rule below the first `heads` lines."""
     padded = [column.padded() for column in columns]
-    lines = [Text(" " * GAP).join(parts) for parts in zip(*padded, strict=True)]
-    rule = Text("─" * sum(column.width for column in columns) + "─" * GAP * (len(columns) - 1), "dim")
-    for line in lines:
-        line.rstrip()
-    text = Text("\n", no_wrap=True, overflow="crop").join([*lines[:heads], rule, *lines[heads:]])
-    text.no_wrap, text.overflow = True, "crop"
-    return text
+    lines: list[str] = []
+    spans: list[Span] = []
+    start = 0
+
+    def add(line: str) -> None:
+        nonlocal start
+        lines.append(line.rstrip())
+        start += len(lines[-1]) + 1
+
+    for number, parts in enumerate(zip(*padded, strict=True)):
+        if number == heads:
+            rule = "─" * (sum(column.width for column in columns) + GAP * (len(columns) - 1))
+            spans.append(Span(start, start + len(rule), "dim"))
+            add(rule)
+        position = start
+        for part, column in zip(parts, columns, strict=True):
+            if column.styles[number] and part.strip():
+                spans.append(Span(position, position + len(part.rstrip()), column.styles[number]))
+            position += len(part) + GAP
+        add((" " * GAP).join(parts))
+    return Text("\n".join(lines), no_wrap=True, overflow="crop", spans=spans)

@@ -7,7 +7,7 @@ import os
 import time
 from typing import TextIO
 
-from rich.console import Console, Group, RenderableType
+from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
@@ -23,12 +23,6 @@ PIPE_WIDTH = 120
 """Columns of text where there is no terminal, unless COLUMNS says otherwise: the same text wherever it is run."""
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """Called while the error is handled: leave it to the command, which ends quietly."""
-        raise
-
-
 class Page:
     """Writes the page to a terminal or, as plain text, to a pipe or file."""
 
@@ -38,7 +32,7 @@ class Page:
         if isinstance(file, io.TextIOWrapper):
             file.reconfigure(errors="replace")  # a terminal that has no block characters shows question marks
         width = None if self._terminal else _columns_of_environment() or PIPE_WIDTH
-        self._console = _Console(
+        self._console = Console(
             file=file, width=width, force_terminal=self._terminal, color_system="auto" if self._terminal else None,
             highlight=False, markup=False, emoji=False, soft_wrap=False,
         )  # fmt: skip
@@ -60,9 +54,8 @@ class Page:
         self._columns = columns
         self._stop_status()
         self._rows_after = time.perf_counter() - self._start
-        self._console.print(Text(self._headline, "bold", no_wrap=True, overflow="crop"))
-        self._console.print(rows_table(step, columns, self._console.width))
-        self._console.file.flush()
+        self._print(Text(self._headline, "bold"))
+        self._print(rows_table(step, columns, self._console.width))
         if self._terminal:
             self._live = Live(console=self._console, refresh_per_second=10, transient=True)
             self._live.start()
@@ -76,17 +69,25 @@ class Page:
     def complete(self, statistics: Statistics) -> None:
         """Print the statistics."""
         self._stop_live()
-        self._console.print(self._summary(statistics))
+        self._print(self._summary(statistics))
         if self._terminal:
             after = time.perf_counter() - self._start
-            self._console.print(Text(f"rows after {self._rows_after:.2f} s, statistics after {after:.2f} s", "dim"))
+            self._print(Text(f"rows after {self._rows_after:.2f} s, statistics after {after:.2f} s", "dim"))
 
     def close(self) -> None:
         """Take down what moves."""
         self._stop_status()
         self._stop_live()
 
-    def _summary(self, statistics: Statistics) -> RenderableType:
+    def _print(self, text: Text) -> None:
+        """Print to a terminal with its styles, elsewhere the bare text: long tables take rich a while."""
+        if self._terminal:
+            self._console.print(text, no_wrap=True, overflow="crop", crop=True)
+        else:
+            self._console.file.write(text.plain + "\n")
+            self._console.file.flush()
+
+    def _summary(self, statistics: Statistics) -> Text:
         return summary_table(self._step, statistics, self._columns, self._console.width)
 
     def _stop_status(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from rich.text import Text
@@ -22,12 +23,12 @@ def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
     """The rows of a step, those columns that fit; columns that are filtered or sorted by come before others."""
     names = list(columns or step.schema)
     widest = max(8, min(WIDEST, width // 2))
-    parts = [_column(name, step.rows[name], widest) for name in names]
     state = step.plan.state
     asked = [condition.column for condition in state.filters] + [key.column for key in state.sort]
     urgent = [] if columns else [names.index(name) for name in asked if name in names]
-    chosen = fitting([part.width for part in parts], width, urgent)
-    table = beside([parts[index] for index in chosen], heads=2)
+    part = cache(lambda index: _column(names[index], step.rows[names[index]], widest))
+    chosen = fitting(lambda index: part(index).width, len(names), width, urgent)
+    table = beside([part(index) for index in chosen], heads=2)
     notes = []
     if not step.rows.num_rows:
         notes.append("no rows" if step.window[1] else "no rows asked for")
@@ -42,8 +43,7 @@ def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
 
 
 def _column(name: str, values: pa.ChunkedArray, widest: int) -> Lines:
-    style = "dim" if kind(values.type) == "other" else ""
     cells = [cut(shown(value), widest) for value in python_values(values)]
-    head = [Text(cut(shown(name), widest), "bold"), Text(cut(str(values.type), widest), "dim")]
-    body = [Text(cell, "dim" if cell == MISSING else style) for cell in cells]
-    return Lines(head + body, "right" if kind(values.type) in NUMBERS else "left")
+    head = [cut(shown(name), widest), cut(str(values.type), widest)]
+    styles = ["bold", "dim", *("dim" if cell == MISSING else "" for cell in cells)]
+    return Lines(head + cells, styles, "right" if kind(values.type) in NUMBERS else "left")

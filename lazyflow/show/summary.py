@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from lazyflow.errors import NotForThisType
@@ -23,6 +24,8 @@ _DROPPED = ("std", "median", "mean", "distinct", "max", "min", "missing")
 
 _NARROWEST = len("distribution")
 _NAME_WIDTH = 20
+_FAILED = "failed"
+_PENDING = "…"
 _BLOCKS = 20
 
 
@@ -56,8 +59,8 @@ def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], 
     while (left := width - first.width - sum(part.width + GAP for part in parts.values()) - GAP) < _NARROWEST and parts:
         parts.pop(next(dropped))
     distribution = _lines(_distribution(max(left, _NARROWEST), widest), names, scopes)
-    text = Text("\n").join([_rows_line(step, scopes), beside([first, *parts.values(), distribution], heads=1)])
-    text.no_wrap, text.overflow = True, "crop"
+    table = beside([first, *parts.values(), distribution], heads=1)
+    text = Text("\n", no_wrap=True, overflow="crop").join([Text(), *_rows_lines(scopes, width), table])
     if len(names) < len(step.schema) and not columns:
         text.append(f"\nand {len(step.schema) - len(names)} more columns (--columns, --json)", "dim")
     return text
@@ -70,39 +73,37 @@ def _scopes(step: Step, statistics: Statistics) -> list[ScopeStatistics]:
     return [statistics[name] for name in reversed(digests) if kept[digests[name]] == name]
 
 
-def _rows_line(step: Step, scopes: Sequence[ScopeStatistics]) -> Text:
+def _rows_lines(scopes: Sequence[ScopeStatistics], width: int) -> list[Text]:
+    """How many rows, and how to read the table."""
     shown, *wider = scopes
-    line = Text()
-    line.append("\n")
-    counts = [_count(scope.rows) for scope in scopes]
-    line.append(f"{' of '.join(counts[:1] + counts[-1:] if wider else counts)} rows", "bold")
+    counts = [_count(scope.rows) for scope in [shown, *wider[-1:]]]
+    lines = [Text(f"{' of '.join(counts)} {'row' if counts[-1] == '1' else 'rows'}", "bold")]
     if wider:
-        line.append(
-            f"; for each column {shown.scope} and, below it, {' and '.join(scope.scope for scope in wider)}", "dim"
-        )
-    return line
+        below = " and ".join(scope.scope for scope in wider)
+        lines.append(Text(cut(f"for each column: {shown.scope}, below it {below}", width), "dim"))
+    return lines
 
 
 def _count(cell: Cell) -> str:
-    return "…" if cell.basis == "pending" or cell.value is None else f"{cell.value:,}"
+    return _PENDING if cell.basis == "pending" or cell.value is None else f"{cell.value:,}"
 
 
 def _names(names: Sequence[str], scopes: Sequence[ScopeStatistics]) -> Lines:
-    lines = [Text("column", "bold")]
+    texts, styles = ["column"], ["bold"]
     for name in names:
-        lines.append(Text(cut(shown(name), _NAME_WIDTH), "bold"))
-        lines.extend(Text(f"  {scope.scope}", "dim") for scope in scopes[1:])
-    return Lines(lines)
+        texts += [cut(shown(name), _NAME_WIDTH), *(f"  {scope.scope}" for scope in scopes[1:])]
+        styles += ["bold", *("dim" for _ in scopes[1:])]
+    return Lines(texts, styles)
 
 
 def _lines(heading: Heading, names: Sequence[str], scopes: Sequence[ScopeStatistics]) -> Lines:
-    lines = [Text(heading.name, "bold")]
+    texts, styles = [heading.name], ["bold"]
     for name in names:
         for position, scope in enumerate(scopes):
-            cells: Mapping[str, Cell] = scope.columns.get(name, {})
-            text = _cell(heading, cells, scope)
-            lines.append(Text(text, "dim" if position or text == "…" else "red" if text == "failed" else ""))
-    return Lines(lines, "right" if heading.right else "left")
+            text = _cell(heading, scope.columns.get(name, {}), scope)
+            texts.append(text)
+            styles.append("red" if text == _FAILED else "dim" if position or text == _PENDING else "")
+    return Lines(texts, styles, "right" if heading.right else "left")
 
 
 def _cell(heading: Heading, cells: Mapping[str, Cell], scope: ScopeStatistics) -> str:
@@ -112,9 +113,9 @@ def _cell(heading: Heading, cells: Mapping[str, Cell], scope: ScopeStatistics) -
     if cell is None or isinstance(cell.error, NotForThisType):
         return ""
     if cell.error is not None:
-        return "failed"
+        return _FAILED
     if cell.basis == "pending":
-        return "…"
+        return _PENDING
     if cell.value is None:
         return ""
     return ("" if cell.basis == "exact" else "~") + heading.form(cell.value, scope)
@@ -136,7 +137,7 @@ def _distribution(width: int, widest: int) -> Heading:
             return bars(value, min(width, _BLOCKS))
         rows = scope.rows.value or 0
         parts = [f"{cut(shown(item), widest)} {share(count, rows)}" for item, count in value]
-        fit = fitting([len(part) for part in parts], width) if parts else []
+        fit = fitting(lambda index: cell_len(parts[index]), len(parts), width)
         return cut((" " * GAP).join(parts[index] for index in fit), width)
 
     return Heading("distribution", "histogram", form, right=False)

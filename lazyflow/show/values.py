@@ -20,6 +20,7 @@ BLOCKS = "▁▂▃▄▅▆▇█"
 
 _FRACTION = re.compile(r"\.(\d*?)0+(?=$|Z$)")
 
+_JOINERS = "\u200c\u200d"  # they are part of emoji, and of words in Persian and Hindi
 _BETWEEN = re.compile(r"(?<=\d) (?=\d)")  # a date and a time; Arrow writes `<value out of range: 1>` too
 
 
@@ -110,7 +111,8 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode() for character in text
+        character if character.isprintable() or character in _JOINERS else character.encode("unicode_escape").decode()
+        for character in text
     )
 
 
