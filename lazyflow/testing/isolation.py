@@ -8,15 +8,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import pyarrow as pa
 import pytest
 
+from lazyflow.dataflow import DataFlow
 from lazyflow.errors import (
     EngineError,
     InvalidInput,
     TransformError,
 )
+from lazyflow.query import Query
 from lazyflow.state import Filter, State
-from lazyflow.statistics.queries import Native
+from lazyflow.statistics.queries import Native, StatisticsQuery
+from lazyflow.statistics.results import Statistics
 from lazyflow.testing.control import Call, controlled
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.phases import (
@@ -29,6 +33,7 @@ from lazyflow.testing.phases import (
     meaningful,
     summary,
 )
+from lazyflow.work import CancelToken
 
 pytestmark = pytest.mark.family("isolation")
 
@@ -55,22 +60,48 @@ def failing_means(harness: Harness, broken: list[bool]) -> dict[str, Any]:
     return {"folding": replace(engine.folding, max_distinct=0, ask_first=True, native=native)}
 
 
+def test_a_statistic_that_the_engine_rejects_costs_one_cell(harness: Harness) -> None:
+    whole = FLIGHTS.drop_null()
+    with controlled(harness, whole, **failing_means(harness, [True])) as (flow, _):
+        step = flow.apply(FOUR)
+        statistics = Call(step.resolve).result()
+        assert step.complete
+        for scope, rows in (("raw", 7), ("filtered", 4)):
+            assert failed(statistics, scope) == [("flight", "mean")]
+            assert statistics[scope]["flight"]["mean"].value is None
+            assert statistics[scope]["flight"]["quantiles"].value[0.5] is not None
+            assert statistics[scope]["delay"]["mean"].value is not None
+            assert statistics[scope].rows.value == rows
+
+
 def test_a_statistic_that_fails_costs_one_cell(harness: Harness) -> None:
-    with controlled(harness, FLIGHTS, **failing_means(harness, [True])) as (flow, _):
+    """Among all statistics that were folded into one query, the guilty one is found; the others come as ever."""
+
+    def execute(self: Any, query: Query, token: CancelToken) -> pa.Table:
+        wants = query.wants if isinstance(query, StatisticsQuery) else ()
+        if any(want.column and (want.column.name, want.statistic.name) == ("flight", "mean") for want in wants):
+            raise OverflowError("the flights are too many")
+        return own.execute(self, query, token)
+
+    engine = harness.backend()
+    own: Any = type(engine)
+    engine.__class__ = type("Rejecting", (own,), {"execute": execute})
+    with DataFlow(harness.source(FLIGHTS), backend=engine) as flow:
         step = flow.apply(FOUR)
         statistics = Call(step.resolve).result()
         assert step.complete
         for scope, expected in (("raw", OF_ALL), ("filtered", OF_FOUR)):
             assert summary(statistics, scope) == expected
-            failed = [
-                (column, name)
-                for column, cells in statistics[scope].items()
-                for name, cell in cells.items()
-                if isinstance(cell.error, EngineError)
-            ]
-            assert failed == [("flight", "mean")]
-            assert statistics[scope]["flight"]["mean"].value is None
-            assert statistics[scope]["flight"]["quantiles"].value[0.5] is not None
+            assert failed(statistics, scope) == [("flight", "mean")]
+            error = statistics[scope]["flight"]["mean"].error
+            assert isinstance(error, EngineError)
+            assert "too many" in str(error)
+
+
+def failed(statistics: Statistics, scope: str) -> list[tuple[str, str]]:
+    """Which cells of a scope have failed: column and statistic."""
+    cells = [(column, name, cell) for column, found in statistics[scope].items() for name, cell in found.items()]
+    return [(column, name) for column, name, cell in cells if isinstance(cell.error, EngineError)]
 
 
 def test_a_failure_is_not_kept(harness: Harness) -> None:
