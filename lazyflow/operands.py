@@ -6,6 +6,7 @@ import datetime
 import decimal
 import math
 import re
+import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazyflow.errors import InvalidValue
@@ -105,13 +106,19 @@ def _integer(value: int | float | decimal.Decimal, type: pa.DataType) -> Operand
 
 
 def _float(value: int | float | decimal.Decimal, type: pa.DataType) -> Operand:
-    if isinstance(value, float):
+    """The float of the type's width that is nearest; a number beyond the greatest lies between it and infinity."""
+    if isinstance(value, float) and math.isinf(value):
         return Operand("exact", value)
     try:
-        return Operand("exact", float(value))
+        nearest = float(value)
+        if type.bit_width == 32:
+            (nearest,) = struct.unpack("f", struct.pack("f", nearest))
     except OverflowError:
-        largest = 3.4028234663852886e38 if type.bit_width == 32 else 1.7976931348623157e308
-        return Operand("above", largest) if value > 0 else Operand("above", -math.inf)
+        nearest = math.inf
+    if math.isfinite(nearest):
+        return Operand("exact", nearest)
+    greatest = 3.4028234663852886e38 if type.bit_width == 32 else 1.7976931348623157e308
+    return Operand("above", greatest if value > 0 else -math.inf)
 
 
 def _decimal(value: int | float | decimal.Decimal, type: Any) -> Operand:
@@ -156,7 +163,13 @@ def _timestamp(value: Any, type: Any, where: str) -> Operand:
             moment = moment.astimezone(datetime.UTC)
         except OverflowError as error:
             raise InvalidValue(f"{where}: {value!r} is outside the years 1 to 9999 in UTC") from error
-    return _at_unit(moment.strftime("%H:%M:%S"), moment.date().isoformat() + " ", fraction, type, "+00:00")
+    placed = _at_unit(moment.strftime("%H:%M:%S"), moment.date().isoformat() + " ", fraction, type, "+00:00")
+    if type.unit == "ns":  # 64 bits of nanoseconds end within the years 1677 and 2262
+        since = moment.replace(tzinfo=None) - datetime.datetime(1970, 1, 1)
+        nanoseconds = (since.days * 86_400 + since.seconds) * 10**9 + int(fraction[:9].ljust(9, "0"))
+        if not -(2**63) < nanoseconds < 2**63:
+            return Operand("highest" if nanoseconds > 0 else "lowest", None)
+    return placed
 
 
 def _time(value: Any, type: Any, where: str) -> Operand:

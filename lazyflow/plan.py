@@ -125,6 +125,18 @@ class Plan:
         """The shown table in the order of the state's sort; ties keep the order of the source."""
         return self._sorted(lambda table: table)
 
+    @property
+    def sort_keys(self) -> tuple[tuple[str, bool], ...]:
+        """Inside names and whether descending, each column once; ties are left to the source's order if `positional`."""
+        shown = self.stages["shown"]
+        keys = [(shown.column(sort.column).inside, sort.descending) for sort in self.state.sort]
+        if not self.positional:
+            keys += [(column.inside, False) for column in shown.columns]
+        first: dict[str, bool] = {}
+        for name, descending in keys:
+            first.setdefault(name, descending)
+        return tuple(first.items())
+
     def window(self, start: int, stop: int) -> ex.Table:
         """Rows `start` to `stop` (exclusive, counted from 0) of the ordered table."""
         return self._sorted(lambda table: table.limit(stop - start, offset=start))
@@ -132,10 +144,7 @@ class Plan:
     def _sorted(self, cut: Callable[[ex.Table], ex.Table]) -> ex.Table:
         """The shown table sorted, then `cut`; the limit sits on the sort itself, where engines turn both into one."""
         table, names = self.shown, [column.inside for column in self.stages["shown"].columns]
-        keys = [(self.stages["shown"].column(sort.column).inside, sort.descending) for sort in self.state.sort]
-        if not self.positional:
-            keys += [(name, False) for name in names]
-        keys = list({name: (name, descending) for name, descending in reversed(keys)}.values())[::-1]
+        keys = self.sort_keys
         if not keys:
             return cut(table)
         if self.positional:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -42,6 +42,20 @@ def canonical(type: pa.DataType) -> pa.DataType:
     if pat.is_timestamp(type) and type.tz is not None:
         return pa.timestamp(type.unit, "UTC")
     return type
+
+
+def python_value(scalar: pa.Scalar) -> Any:
+    """A scalar as a Python value; a time of day finer than Python's microseconds as ISO text.
+
+    >>> import pyarrow as pa
+    >>> python_value(pa.scalar(1, pa.time64("ns"))), python_value(pa.scalar(1000, pa.time64("ns")))
+    ('00:00:00.000000001', datetime.time(0, 0, 0, 1))
+    """
+    import pyarrow as pa
+
+    if scalar.is_valid and scalar.type == pa.time64("ns") and scalar.value % 1000:
+        return str(scalar.cast(pa.string()).as_py())
+    return scalar.as_py()
 
 
 def kind(type: pa.DataType) -> Kind:

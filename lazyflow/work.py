@@ -186,6 +186,7 @@ class Work:
         self._running: StatisticsQuery | None = None
         self._token = CancelToken()
         self._worker: threading.Thread | None = None
+        self._last_worker: threading.Thread | None = None
         self._closed = False
         self._watchers: tuple[Watcher, ...] = ()
 
@@ -233,7 +234,7 @@ class Work:
         self.supersede_all()
         with self._changed:
             self._closed = True
-            worker = self._worker
+            worker = self._last_worker  # it may have nothing left to do, and yet not be gone
         if worker is not None and worker is not threading.current_thread():
             worker.join()
 
@@ -243,6 +244,7 @@ class Work:
             generation._started = True
             if self._worker is None and not generation.superseded and not generation.complete:
                 self._worker = threading.Thread(target=self._loop, name="lazyflow-statistics", daemon=True)
+                self._last_worker = self._worker
                 self._worker.start()
 
     def wait(self, generation: Generation, timeout: float | None) -> None:

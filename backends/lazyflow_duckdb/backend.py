@@ -19,7 +19,7 @@ from lazyflow.expressions import Column, Namespace
 from lazyflow.plan import Plan
 from lazyflow.query import Query, RowsQuery
 from lazyflow.source import Source
-from lazyflow.statistics.queries import Native
+from lazyflow.statistics.queries import Native, ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_duckdb.native import approximate_distinct, list_of_quantiles
@@ -27,6 +27,9 @@ from lazyflow_duckdb.opening import Opened, open_arrow, open_expression, open_fi
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+
+_SCOPE = "lazyflow_scope"
 
 
 class DuckDBBackend(Backend):
@@ -47,6 +50,7 @@ class DuckDBBackend(Backend):
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._opened: Opened | None = None
         self._statements: LRUCache[Plan, str] = LRUCache(64)
+        self._templates: LRUCache[Any, str] = LRUCache(16)
         self._lock = threading.Lock()
 
     @property
@@ -105,6 +109,8 @@ class DuckDBBackend(Backend):
 
     def _statement(self, query: Query) -> str:
         """The query as SQL; a view's statement is compiled once, not again for each of its windows."""
+        if isinstance(query, ValueCountsQuery):
+            return self._counting(query)
         if not isinstance(query, RowsQuery):
             return str(ibis.to_sql(query.expression, dialect="duckdb", pretty=False))
         with self._lock:  # around the look-up only: rows never wait for the compiling of statistics
@@ -114,6 +120,24 @@ class DuckDBBackend(Backend):
             with self._lock:
                 self._statements[query.plan] = ordered
         return f"SELECT * FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+
+    def _counting(self, query: ValueCountsQuery) -> str:
+        """Value counts over a scope: of the long statement only the scope differs from view to view.
+
+        Building it takes 50 ms for 19 columns, in which no other Python thread gets far.
+        """
+        schema, names = query.stage.table.schema(), tuple(column.inside for column in query.columns)
+        key = (names, schema)
+        with self._lock:
+            template = self._templates.get(key)
+        if template is None:
+            scope = ibis.table(schema, name=_SCOPE)
+            branches = query.expression.op().replace({query.stage.table.op(): scope.op()}).to_expr()
+            template = str(ibis.to_sql(branches, dialect="duckdb", pretty=False))
+            with self._lock:
+                self._templates[key] = template
+        rows = str(ibis.to_sql(query.stage.table, dialect="duckdb", pretty=False))
+        return f'WITH "{_SCOPE}" AS ({rows}) SELECT * FROM ({template})'
 
     def _engine(self) -> Any:
         """Our own in-memory engine, made when first needed."""

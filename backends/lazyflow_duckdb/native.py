@@ -27,6 +27,9 @@ _quantiles: Any = ibis.udf.agg.builtin(_quantile_cont, name="quantile_cont")
 
 
 def list_of_quantiles(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
-    """All quantiles from one call; one call each costs as many sorts."""
-    quantiles = _quantiles(column.cast("float64"), ns.array([float(q) for q in QUANTILES]))
+    """All quantiles from one call; one call each costs as many sorts.
+
+    DuckDB looks through a cast and would interpolate in the narrower type: hence the addition.
+    """
+    quantiles = _quantiles(column.cast("float64") + 0.0, ns.array([float(q) for q in QUANTILES]))
     return {str(q): quantiles[position] for position, q in enumerate(QUANTILES)}

@@ -7,7 +7,7 @@ import json
 import logging
 import warnings
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,22 +59,23 @@ def open_files(engine: Any, path: str | PathLike[str]) -> Opened:
     function = {"parquet": "read_parquet", "csv": "read_csv"}[files.format]
     listed = ", ".join(_quoted(str(found.resolve())) for found in files.paths)
     scan = f"SELECT * FROM {function}([{listed}])"
-    names = _parquet_names(files.paths[0]) if files.format == "parquet" else None
-    return _open_view(engine, scan, names, Fingerprint.of_files(files.paths))
+    schema = _parquet_schema(files.paths[0]) if files.format == "parquet" else None
+    return _open_view(engine, scan, schema, Fingerprint.of_files(files.paths))
 
 
-def _parquet_names(path: Path) -> list[str]:
-    """The file's own column names: DuckDB renames those that are empty or equal but for case."""
+def _parquet_schema(path: Path) -> pa.Schema:
+    """The file's own names and types: DuckDB renames columns equal but for case, and reads durations as numbers."""
     import pyarrow.parquet as pq
 
-    return list(pq.read_schema(path).names)
+    return pq.read_schema(path)
 
 
-def _open_view(engine: Any, scan: str, names: list[str] | None, fingerprint: Fingerprint) -> Opened:
+def _open_view(engine: Any, scan: str, schema: pa.Schema | None, fingerprint: Fingerprint) -> Opened:
     described = engine.con.execute(f"DESCRIBE {scan}").fetchall()
     if not described:
         raise SourceError("the source has no columns")
-    outside = names if names is not None and len(names) == len(described) else [row[0] for row in described]
+    own = schema is not None and len(schema.names) == len(described)
+    outside = schema.names if schema is not None and own else [row[0] for row in described]
     inside = inside_names(outside_names(outside))
     selected = ", ".join(
         f"{_readable(_identifier(row[0]), row[1])} AS {_identifier(name)}"
@@ -83,7 +84,17 @@ def _open_view(engine: Any, scan: str, names: list[str] | None, fingerprint: Fin
     view = f"lazyflow_{next(_names)}"
     engine.con.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM ({scan})")
     table = engine.table(view)
-    return Opened(Source(table, _columns(outside, table), fingerprint, positional=True), engine.con)
+    columns = _columns(outside, table)
+    if schema is not None and own:
+        columns = tuple(map(_as_written, columns, schema.types))
+    return Opened(Source(table, columns, fingerprint, positional=True), engine.con)
+
+
+def _as_written(column: SourceColumn, type: pa.DataType) -> SourceColumn:
+    """The column with the type that the file gives it, where DuckDB knows it as a number only."""
+    import pyarrow.types as pat
+
+    return replace(column, type=type) if pat.is_duration(type) else column
 
 
 def _readable(identifier: str, type: str) -> str:
@@ -114,6 +125,8 @@ def open_arrow(engine: Any, arrow: pa.Table) -> Opened:
     for column in plain.columns:
         if pat.is_timestamp(column.type) and column.type.tz and column.type.unit == "ns":
             column = column.cast(pa.timestamp("ns"))  # DuckDB's zoned timestamps end at microseconds
+        elif pat.is_duration(column.type):
+            column = column.cast(pa.int64())  # DuckDB's intervals do not come back as durations
         arrays.append(column)
     lent = pa.table(arrays, names=[column.inside for column in columns])
     name = f"lazyflow_{next(_names)}"
@@ -149,37 +162,54 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
     (backend,) = backends
     statement = str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
     _warn_of_settings(backend)
-    if not memtables and _in_order(backend.con, statement):
+    prepare = _temporary_views(backend.con)
+    if not memtables and _in_order(backend.con, prepare, statement):
         names = list(expression.columns)
         inside = inside_names(outside_names(names))
         table = expression.rename(dict(zip(inside, names, strict=True))) if inside != names else expression
         source = Source(table, _columns(names, table), Fingerprint.of_opening(), positional=True)
-        return Opened(source, backend.con)
+        return Opened(source, backend.con, prepare)
     log.info("the source has no order of its own, or is seen by one cursor only: it is materialised once")
     path = Path(scratch()) / f"source_{next(_names)}.parquet"
-    _materialise(backend, expression, path)
-    return _open_view(
-        own(), f"SELECT * FROM read_parquet([{_quoted(str(path))}])", list(expression.columns), Fingerprint.of_opening()
-    )
+    _materialise(backend, expression, statement, path)
+    scan = f"SELECT * FROM read_parquet([{_quoted(str(path))}])"
+    return _open_view(own(), scan, _parquet_schema(path), Fingerprint.of_opening())
 
 
-def _materialise(backend: Any, expression: Table, path: Path) -> None:
+def _materialise(backend: Any, expression: Table, statement: str, path: Path) -> None:
     import pyarrow.parquet as pq
 
-    with (
-        backend.to_pyarrow_batches(expression, chunk_size=122_880) as batches,
-        pq.ParquetWriter(path, batches.schema) as writer,
-    ):
-        for batch in batches:
+    backend._run_pre_execute_hooks(expression)  # memtables and functions that the expression brings along
+    reader = backend.con.sql(statement).to_arrow_reader(122_880)
+    with pq.ParquetWriter(path, reader.schema) as writer:
+        for batch in reader:
             writer.write_batch(batch)
 
 
-def _in_order(connection: duckdb.DuckDBPyConnection, statement: str) -> bool:
+def _temporary_views(connection: duckdb.DuckDBPyConnection) -> Callable[[duckdb.DuckDBPyConnection], None]:
+    """How a cursor gets the caller's temporary views, which each connection has for itself.
+
+    `read_parquet` of ibis makes such views. They are made again in the cursor's own session, so nothing is written.
+    """
+    listed = "SELECT sql FROM duckdb_views() WHERE temporary AND NOT internal ORDER BY view_oid"
+    found = connection.execute(listed).fetchall()
+
+    def prepare(cursor: duckdb.DuckDBPyConnection) -> None:
+        for (statement,) in found:
+            cursor.execute(statement)
+
+    return prepare
+
+
+def _in_order(
+    connection: duckdb.DuckDBPyConnection, prepare: Callable[[duckdb.DuckDBPyConnection], object], statement: str
+) -> bool:
     """Whether a cursor can run the statement, and gives its rows in the same order every time."""
     import duckdb
 
     cursor = connection.cursor()
     try:
+        prepare(cursor)
         kept = cursor.execute("SELECT current_setting('preserve_insertion_order')").fetchone()
         explained = cursor.execute(f"EXPLAIN (FORMAT JSON) {statement}").fetchall()
     except duckdb.Error:

@@ -142,11 +142,7 @@ class PandasBackend(Backend):
         """The row numbers of a plan's ordered table; Arrow's sort is stable, by code point, and puts NULL last."""
         order = self._orders.get(plan)
         if order is None:
-            names = {column.name: column.inside for column in plan.stages["shown"].columns}
-            keys = [(names[sort.column], "descending" if sort.descending else "ascending") for sort in plan.state.sort]
-            if not plan.positional:
-                keys += [(name, "ascending") for name in names.values()]
-            keys = list({name: (name, way) for name, way in reversed(keys)}.values())[::-1]
+            keys = [(name, "descending" if descending else "ascending") for name, descending in plan.sort_keys]
             token.check()
             sortable = pa.table({name: _sortable(rows[name]) for name, _ in keys})
             order = pc.sort_indices(sortable, sort_keys=keys, null_placement="at_end")

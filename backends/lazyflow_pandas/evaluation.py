@@ -56,7 +56,7 @@ class Evaluation:
             check()
             if node not in results:
                 values = {name: _recursive_lookup(argument, results) for name, argument in arguments}
-                results[node] = _settled(kernel(node, **values))
+                results[node] = _settled(node, kernel(node, **values))
             for child in freed:
                 results.pop(child, None)
         return results[self._root]
@@ -72,8 +72,11 @@ def _kernel(node: Any) -> Any:
     raise OperationNotDefinedError(f"{type(node).__name__} is not implemented on pandas")
 
 
-def _settled(result: Any) -> Any:
+def _settled(node: Any, result: Any) -> Any:
     """A kernel's result in the form that the next one takes."""
+    if isinstance(result, pd.Series) and result.dtype == object and node.dtype.is_floating():
+        # A float beside NULL comes as objects, which the kernels for floats refuse.
+        return pd.Series(pd.array(result, dtype="Float64").to_numpy("float64", na_value=float("nan")), name=result.name)
     if isinstance(result, pd.Series) and result.dtype == _ARROW_BOOLEAN:
         return result.astype("boolean")  # | and & of both kinds of booleans raise
     if isinstance(result, pd.DataFrame) and not _is_plain(result.index):

@@ -64,7 +64,7 @@ class Session:
         self.connection.con.deregister_table(name)
 
     def compile(self, expression: Table) -> str:
-        """An expression over tables of this session as SQL; what it brings along (functions, tables in memory) is registered.
+        """An expression over tables of this session as SQL; functions and tables that it brings along are registered.
 
         The connection's own `compile` keeps every expression for ever and opens a telemetry thread.
         """

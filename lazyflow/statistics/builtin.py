@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lazyflow.expressions import Column, Namespace, literal, never
 from lazyflow.statistics.registry import Edges, Statistic
 from lazyflow.statistics.results import Histogram
-from lazyflow.types import NUMBERS, ORDERED, TEMPORAL, Kind
+from lazyflow.types import NUMBERS, ORDERED, TEMPORAL, Kind, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -89,12 +89,12 @@ def _plain(edge: pa.Scalar) -> Any:
 def _finish_histogram(parts: Mapping[str, pa.Scalar], edges: Edges) -> Histogram:
     counts = tuple(int(parts[str(index)].as_py() or 0) for index in range(len(edges) - 1)) if edges else ()
     below, above = int(parts["below"].as_py() or 0), int(parts["above"].as_py() or 0)
-    return Histogram(tuple(edge.as_py() for edge in edges), counts, below, above)
+    return Histogram(tuple(map(python_value, edges)), counts, below, above)
 
 
 def _count_histogram(counts: Any, edges: Edges) -> Histogram:
     bins, below, above = counts.histogram(edges)
-    return Histogram(tuple(edge.as_py() for edge in edges), tuple(bins), below, above)
+    return Histogram(tuple(map(python_value, edges)), tuple(bins), below, above)
 
 
 def _scalar(make: Callable[[Column], Column]) -> Callable[[Column, Namespace, Edges], Mapping[str, Column]]:

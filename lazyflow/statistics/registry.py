@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 from lazyflow.expressions import Column, Namespace
 from lazyflow.statistics.results import Basis
-from lazyflow.types import Kind
+from lazyflow.types import Kind, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -56,7 +56,7 @@ class Statistic:
     kinds: frozenset[Kind]
     from_counts: Callable[[ValueCounts, Edges], Any]
     build: Build | None = None
-    finish: Callable[[Mapping[str, pa.Scalar], Edges], Any] = lambda parts, _: parts[""].as_py()
+    finish: Callable[[Mapping[str, pa.Scalar], Edges], Any] = lambda parts, _: python_value(parts[""])
     basis: Basis = "exact"
     needs_edges: bool = False
     in_column_type: bool = False

@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lazyflow.statistics.edges import to_steps
-from lazyflow.types import kind
+from lazyflow.types import kind, python_value
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,12 +76,12 @@ class ValueCounts:
     @property
     def low(self) -> Any:
         """The least value, or None."""
-        return self.values[0].as_py() if self.distinct else None
+        return python_value(self.values[0]) if self.distinct else None
 
     @property
     def high(self) -> Any:
         """The greatest value, or None."""
-        return self.values[-1].as_py() if self.distinct else None
+        return python_value(self.values[-1]) if self.distinct else None
 
     @cached_property
     def finite_range(self) -> tuple[pa.Scalar, pa.Scalar]:
@@ -112,7 +112,7 @@ class ValueCounts:
     def _offsets(self) -> Any:
         """Values relative to the least one where that is exact (integers within 2**62 of it), else as floats."""
         if self.kind == "integer" and self.high - self.low < 2**62:
-            whole = self.values.to_numpy(zero_copy_only=False)
+            whole = self._wide()
             return (whole - whole[0]).astype("float64")
         return self.floats
 
@@ -129,10 +129,14 @@ class ValueCounts:
             total = math.fsum(self.floats * self.counts) if np.isfinite(self.floats).all() else float(self.floats.sum())
         return None if math.isnan(total) else total / self.count
 
+    def _wide(self) -> Any:
+        """The values of an integer column in 64 bits, signed or not as they are."""
+        whole = self.values.to_numpy(zero_copy_only=False)
+        return whole.astype("uint64" if whole.dtype.kind == "u" else "int64")
+
     def _integer_total(self) -> int:
         """The exact sum of an integer column: its high and low 32 bits are summed apart, where neither can wrap."""
-        whole = self.values.to_numpy(zero_copy_only=False)
-        whole = whole.astype("uint64" if whole.dtype.kind == "u" else "int64")
+        whole = self._wide()
         high = (whole >> 32).astype("int64")
         low = (whole & 0xFFFFFFFF).astype("int64")
         return (int((high * self.counts).sum()) << 32) + int((low * self.counts).sum())
@@ -193,4 +197,4 @@ class ValueCounts:
     def most_frequent(self, k: int) -> tuple[tuple[Any, int], ...]:
         """The k most frequent values with their numbers of rows; ties are broken by the value, ascending."""
         order = (-self.counts).argsort(kind="stable")[:k]
-        return tuple((self.values[int(index)].as_py(), int(self.counts[index])) for index in order)
+        return tuple((python_value(self.values[int(index)]), int(self.counts[index])) for index in order)
