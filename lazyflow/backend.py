@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
 from lazyflow.errors import Cancelled, ContractError, EngineError, LazyflowError, PhaseError
-from lazyflow.expressions import Column, Namespace
+from lazyflow.expressions import Column, Namespace, literal
 from lazyflow.plan import Plan
 from lazyflow.query import Query, RowsQuery
 from lazyflow.source import Source
@@ -101,6 +101,10 @@ class Backend(ABC):
     def comparable(self, column: Column) -> Column:
         """The column in a form that the engine can compare with a literal of the column's type."""
         return column
+
+    def literal(self, column: Column, value: Any) -> Column:
+        """A value of the column's type, temporal and decimal ones given as text, as a literal that compares with it."""
+        return literal(self.ns, column, value)
 
     def close(self) -> None:  # noqa: B027 - most engines have nothing to release
         """Release what the backend holds; never what the caller owns."""

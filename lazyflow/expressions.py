@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import operator as op
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, Protocol, TypeAlias
 
 Table: TypeAlias = Any  # ibis.expr.types.Table of either family
 Column: TypeAlias = Any  # ibis.expr.types.Column of either family
@@ -21,6 +21,20 @@ lowest, above the highest."""
 
 _COMPARE = {"==": op.eq, "!=": op.ne, "<": op.lt, "<=": op.le, ">": op.gt, ">=": op.ge}
 _MIRROR_ABOVE = {"<": op.le, "<=": op.le, ">": op.gt, ">=": op.gt}
+
+
+class Dialect(Protocol):
+    """What expressions need to know of an engine."""
+
+    @property
+    def ns(self) -> Namespace:
+        """The namespace of the expression family."""
+
+    def comparable(self, column: Column) -> Column:
+        """The column in a form that the engine can compare with a literal of the column's type."""
+
+    def literal(self, column: Column, value: Any) -> Column:
+        """A value of the column's type, temporal and decimal ones given as text, as a literal that compares with it."""
 
 
 def present(column: Column) -> Column:
@@ -88,7 +102,7 @@ def literal(ns: Namespace, column: Column, value: Any) -> Column:
     return ns.literal(value, type)
 
 
-def compare(ns: Namespace, column: Column, operator: str, position: Position, value: Any) -> Column:
+def compare(dialect: Dialect, column: Column, operator: str, position: Position, value: Any) -> Column:
     """`column operator operand`, never true for a missing value.
 
     The operand is `value` (of the column's type) or lies beside it, as `position` says.
@@ -99,26 +113,26 @@ def compare(ns: Namespace, column: Column, operator: str, position: Position, va
     if position == "exact":
         if column.type().is_floating() and value == 0:
             column = column + 0.0
-        return _COMPARE[operator](column, literal(ns, column, value)) & here
+        return _COMPARE[operator](column, dialect.literal(column, value)) & here
     if operator in ("==", "!="):
         return here if operator == "!=" else never(column)
     if position == "above":
-        return _MIRROR_ABOVE[operator](column, literal(ns, column, value)) & here
+        return _MIRROR_ABOVE[operator](column, dialect.literal(column, value)) & here
     kept = operator in (">", ">=") if position == "lowest" else operator in ("<", "<=")
     return here if kept else never(column)
 
 
-def is_in(ns: Namespace, column: Column, values: list[Any]) -> Column:
+def is_in(dialect: Dialect, column: Column, values: list[Any]) -> Column:
     """True where the value is present and one of `values` (of the column's type, none missing)."""
     if not values:
         return never(column)
     compared = column + 0.0 if column.type().is_floating() else column
-    return compared.isin([literal(ns, column, value) for value in values]) & present(column)
+    return compared.isin([dialect.literal(column, value) for value in values]) & present(column)
 
 
-def is_not_in(ns: Namespace, column: Column, values: list[Any]) -> Column:
+def is_not_in(dialect: Dialect, column: Column, values: list[Any]) -> Column:
     """True where the value is present and none of `values`."""
     if not values:
         return present(column)
     compared = column + 0.0 if column.type().is_floating() else column
-    return ~compared.isin([literal(ns, column, value) for value in values]) & present(column)
+    return ~compared.isin([dialect.literal(column, value) for value in values]) & present(column)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lazyflow import expressions as ex
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
@@ -34,17 +34,6 @@ _NOT_ROW_WISE = frozenset(
     {"Reduction", "Analytic", "WindowFunction", "Subquery", "Impure", "RandomScalar", "RandomUUID", "Unnest"}
 )
 """Values that depend on more than their own row, or on chance."""
-
-
-class Dialect(Protocol):
-    """What a plan needs to know of an engine."""
-
-    @property
-    def ns(self) -> ex.Namespace:
-        """The namespace of the expression family."""
-
-    def comparable(self, column: ex.Column) -> ex.Column:
-        """The column in a form that the engine can compare with a literal of the column's type."""
 
 
 @dataclass(frozen=True)
@@ -127,7 +116,7 @@ class Plan:
 
     @property
     def sort_keys(self) -> tuple[tuple[str, bool], ...]:
-        """Inside names and whether descending, each column once; ties are left to the source's order if `positional`."""
+        """Inside names, and whether descending; each column once. With `positional`, ties keep the source's order."""
         shown = self.stages["shown"]
         keys = [(shown.column(sort.column).inside, sort.descending) for sort in self.state.sort]
         if not self.positional:
@@ -161,7 +150,7 @@ class Plan:
         return column.desc(nulls_first=False) if descending else column.asc(nulls_first=False)
 
 
-def compile_plan(source: Source, state: State, transforms: Transforms, dialect: Dialect) -> Plan:
+def compile_plan(source: Source, state: State, transforms: Transforms, dialect: ex.Dialect) -> Plan:
     """The plan of `state` over `source`.
 
     Raises
@@ -271,7 +260,7 @@ def _columns(table: ex.Table, before: Stage, source: Source) -> tuple[SourceColu
     return tuple(columns)
 
 
-def _filtered(clean: Stage, state: State, dialect: Dialect) -> Stage:
+def _filtered(clean: Stage, state: State, dialect: ex.Dialect) -> Stage:
     conditions = [_condition(clean, item, dialect) for item in state.filters]
     if state.search:
         conditions.append(_search(clean, state.search))
@@ -293,7 +282,7 @@ def _search(clean: Stage, term: str) -> ex.Column:
     return ex.any_of([ex.contains_folded(column, folded) for column in columns])
 
 
-def _condition(clean: Stage, item: Filter, dialect: Dialect) -> ex.Column:
+def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
     described = clean.column(item.column)
     column, type = clean.table[described.inside], described.type
     where = f"filter on {item.column!r}"
@@ -309,13 +298,13 @@ def _condition(clean: Stage, item: Filter, dialect: Dialect) -> ex.Column:
     if isinstance(item.value, tuple):
         operands = [operand(value, type, where) for value in item.value if value is not None]
         values = [value for position, value in operands if position == "exact"]
-        return (ex.is_in if item.operator == "in" else ex.is_not_in)(dialect.ns, column, values)
+        return (ex.is_in if item.operator == "in" else ex.is_not_in)(dialect, column, values)
     if item.value is None:
         return ex.never(column)
     position, value = operand(item.value, type, where)
     if item.operator == "contains":
         return column.contains(value)
-    return ex.compare(dialect.ns, column, item.operator, position, value)
+    return ex.compare(dialect, column, item.operator, position, value)
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:

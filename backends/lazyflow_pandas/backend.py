@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import datetime
 import os
+import re
 import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -19,7 +21,7 @@ from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import arrow_from_frame, expression_family, find_files, is_arrow, is_frame, plain_arrow, unsupported
 from lazyflow.errors import SourceError
-from lazyflow.expressions import Namespace, Table
+from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.plan import Plan, digest, row_wise
 from lazyflow.query import CountQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, columns_of
@@ -54,6 +56,17 @@ class PandasBackend(Backend):
     def ns(self) -> Namespace:
         """Xorq's own copy of ibis."""
         return ibis
+
+    def literal(self, column: Column, value: Any) -> Column:
+        """The executor reads text as nanoseconds, which end in 1677 and 2262: moments are Python's where they fit."""
+        type = column.type()
+        if type.is_date():
+            return ibis.literal(datetime.date.fromisoformat(value))
+        if type.is_time():
+            return ibis.literal(datetime.time.fromisoformat(value[:15]))
+        if type.is_timestamp() and not re.search(r"[.]\d{6}\d*[1-9]", value):
+            return ibis.literal(datetime.datetime.fromisoformat(re.sub(r"([.]\d{6})\d*", r"\1", value)))
+        return super().literal(column, value)
 
     def open(self, data: Any) -> Source:
         """Open a pandas frame, an Arrow table, or files, which are read into memory."""

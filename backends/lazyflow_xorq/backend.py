@@ -22,7 +22,7 @@ from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_xorq.counting import count_scope, count_source
-from lazyflow_xorq.native import NATIVE
+from lazyflow_xorq.native import NATIVE, QUANTILES_FUNCTION, comparable
 from lazyflow_xorq.opening import Opened, open_arrow, open_expression, open_files
 from lazyflow_xorq.session import Session
 
@@ -51,8 +51,8 @@ class XorqBackend(Backend):
         return ibis
 
     def comparable(self, column: Column) -> Column:
-        """DataFusion compares times of day only after a trip through text."""
-        return column.cast("string").cast("time") if column.type().is_time() else column
+        """The column, times of day by way of text."""
+        return comparable(column)
 
     def open(self, data: Any) -> Source:
         """Open files, a frame, an Arrow table, or a xorq expression."""
@@ -126,6 +126,7 @@ class XorqBackend(Backend):
         if self._rows is None or self._statistics is None:
             self._rows = Session(partitions=1)
             self._statistics = Session(partitions=max(1, (os.cpu_count() or 2) - 1))
+            self._statistics.connection.con.register_udaf(QUANTILES_FUNCTION)
         return self._rows, self._statistics
 
     def _scratch_folder(self) -> str:

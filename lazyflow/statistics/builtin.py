@@ -57,7 +57,7 @@ def _finish_quantiles(parts: Mapping[str, pa.Scalar], _: Edges) -> Mapping[float
     return {q: _not_nan(parts[str(q)].as_py()) for q in QUANTILES}
 
 
-def _build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
+def build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
     """One sum per bin: arithmetic on dates and times has no form that every engine takes, comparison has."""
 
     def rows(condition: Column) -> Column:
@@ -143,7 +143,7 @@ BUILTIN = (
     ),
     Statistic(
         "histogram", "distribution", NUMBERS | TEMPORAL, _count_histogram,
-        _build_histogram, _finish_histogram, needs_edges=True,
+        build_histogram, _finish_histogram, needs_edges=True,
     ),
     Statistic(
         "top_values", "distribution", ORDERED, lambda counts, _: counts.most_frequent(TOP),

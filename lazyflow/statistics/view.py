@@ -18,6 +18,7 @@ from lazyflow.source import SourceColumn
 from lazyflow.statistics.builtin import BUILTIN, CARDINALITY, RANGE
 from lazyflow.statistics.edges import edges
 from lazyflow.statistics.queries import (
+    MANY,
     AggregateQuery,
     Native,
     StatisticsQuery,
@@ -185,12 +186,11 @@ class View:
         return result
 
     def _few(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
-        if self.folding.max_distinct is None:
-            return True
         cardinality = self._cardinality(stage, column, known)
         if cardinality is None:
             return not self.folding.ask_first and known(self._key(stage, column, CARDINALITY)) is None
-        return cardinality <= self.folding.max_distinct
+        most = MANY - 1 if self.folding.max_distinct is None else self.folding.max_distinct
+        return cardinality <= most
 
     def _cardinality(self, stage: Stage, column: SourceColumn, known: Known) -> int | None:
         """How many distinct values the column has at most in this scope, or None where nobody knows."""
