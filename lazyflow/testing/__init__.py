@@ -16,6 +16,9 @@ MODULES = (
     "random_views",
     "phases",
     "generations",
+    "forks",
+    "isolation",
+    "streams",
 )
 """The modules with cases, one subject each."""
 

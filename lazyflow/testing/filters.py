@@ -7,13 +7,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
 from lazyflow.state import OPERATORS, Filter, State
 from lazyflow.testing import judge
 from lazyflow.testing.check import Disagreements, kept_rows
 from lazyflow.testing.harness import Harness
-from lazyflow.testing.scalars import BOOLEANS, DATES, DECIMALS, FLOATS, INTEGERS, TEXTS, TIMES, TIMESTAMPS, Sample
+from lazyflow.testing.scalars import SAMPLES, TEXTS, Sample, each
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 
@@ -54,53 +52,6 @@ def check_filters(harness: Harness, sample: Sample) -> None:
             wrong.attempt(what, ask)
 
 
-def _samples(samples: list[Sample]) -> pytest.MarkDecorator:
-    return pytest.mark.parametrize("sample", samples, ids=lambda sample: sample.name)
-
-
-@pytest.mark.family("filters on integers")
-@_samples(INTEGERS)
-def test_filters_on_integers(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on floats")
-@_samples(FLOATS)
-def test_filters_on_floats(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on decimals")
-@_samples(DECIMALS)
-def test_filters_on_decimals(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on booleans")
-@_samples(BOOLEANS)
-def test_filters_on_booleans(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on text")
-@_samples(TEXTS)
-def test_filters_on_text(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on dates")
-@_samples(DATES)
-def test_filters_on_dates(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on timestamps")
-@_samples(TIMESTAMPS)
-def test_filters_on_timestamps(harness: Harness, sample: Sample) -> None:
-    check_filters(harness, sample)
-
-
-@pytest.mark.family("filters on times")
-@_samples(TIMES)
-def test_filters_on_times(harness: Harness, sample: Sample) -> None:
+@each(SAMPLES)
+def test_filters(harness: Harness, sample: Sample) -> None:
     check_filters(harness, sample)

@@ -8,7 +8,7 @@ or one case of it, must fail: then it counts as declared; if it passes, the run 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -55,18 +55,28 @@ def family_of(item: pytest.Item) -> str | None:
     return str(mark.args[0]) if mark else None
 
 
-def case_of(item: pytest.Item) -> str:
-    """The name of a case: its test's, and what it is parametrised with beside the harness."""
-    name = str(getattr(item, "originalname", item.name)).removeprefix("test_").replace("_", " ")
+def parameters_of(item: pytest.Item) -> list[str]:
+    """What a case is parametrised with beside the harness, each by its name."""
     callspec = getattr(item, "callspec", None)
     given = {key: value for key, value in callspec.params.items() if key != "harness"} if callspec else {}
-    return name + "".join(f" [{getattr(value, 'name', value)}]" for value in given.values())
+    return [str(getattr(value, "name", getattr(value, "__name__", value))) for value in given.values()]
 
 
-def declared(harness: Harness, family: str, case: str) -> str | None:
-    """Why the backend cannot do this case, as its capabilities say, or None."""
+def names_of(item: pytest.Item) -> list[str]:
+    """The names under which capabilities may list a case, the most precise first.
+
+    `family: case [parameter]...`, `family [parameter]` for every case of the family with that parameter, `family`.
+    """
+    family, parameters = family_of(item), parameters_of(item)
+    case = str(getattr(item, "originalname", item.name)).removeprefix("test_").replace("_", " ")
+    listed = "".join(f" [{parameter}]" for parameter in parameters)
+    return [f"{family}: {case}{listed}", *(f"{family} [{parameter}]" for parameter in parameters), f"{family}"]
+
+
+def declared(harness: Harness, names: Sequence[str]) -> str | None:
+    """Why the backend cannot do the case of these names, as its capabilities say, or None."""
     missing = _backend(harness).capabilities.missing
-    return missing.get(family) or missing.get(f"{family}: {case}")
+    return next((missing[name] for name in names if name in missing), None)
 
 
 def _backend(harness: Harness) -> type[Backend] | Backend:
@@ -84,10 +94,10 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     family, harness = family_of(item), getattr(item, "funcargs", {}).get("harness")
     if family is None or not isinstance(harness, Harness):
         return
-    case = case_of(item)
+    names = names_of(item)
     if report.when == "call":
         outcome: str = report.outcome
-        reason = declared(harness, family, case)
+        reason = declared(harness, names)
         if reason is not None and report.failed:
             report.outcome, outcome = "skipped", "declared"
             report.wasxfail = reason
@@ -95,13 +105,13 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
             report.outcome = "failed"
             outcome = "failed"
             report.longrepr = (
-                f"unexpected success of {family}: {case}\n{_backend(harness).name} declares it missing: {reason}"
+                f"unexpected success of {names[0]}\n{_backend(harness).name} declares it missing: {reason}"
             )
         report.user_properties.append((_KEY, (family, _backend(harness).name, outcome)))
     elif report.failed:
         report.user_properties.append((_KEY, (family, _backend(harness).name, "failed")))
     if report.failed:
-        report.sections.append(("case", f"{family}: {case}"))
+        report.sections.append(("case, as capabilities name it", names[0]))
 
 
 class _Matrix:

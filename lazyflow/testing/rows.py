@@ -14,26 +14,9 @@ from lazyflow.state import Filter, Sort, State
 from lazyflow.testing import judge
 from lazyflow.testing.check import check_rows, rows_differ
 from lazyflow.testing.harness import Harness
-from lazyflow.testing.scalars import SAMPLES, Sample
+from lazyflow.testing.scalars import OTHERS, SAMPLES, Sample, each
 
 MANY = 10_000
-
-OTHERS = [
-    Sample("binary", pa.binary(), (b"a", None, b"", b"\0\xff"), ()),
-    Sample("fixed binary", pa.binary(2), (b"ab", None, b"\0\xff"), ()),
-    Sample("list", pa.list_(pa.int64()), ([1, 2], None, [], [None, 3]), ()),
-    Sample("list of text", pa.list_(pa.string()), (["a", None], None, []), ()),
-    Sample(
-        "struct",
-        pa.struct([("a", pa.int64()), ("b", pa.string())]),
-        ({"a": 1, "b": "x"}, None, {"a": None, "b": "y"}),
-        (),
-    ),
-    Sample("map", pa.map_(pa.string(), pa.int64()), ([("a", 1)], None, []), ()),
-    Sample("duration us", pa.duration("us"), (1, None, -5, 86_400_000_000), ()),
-    Sample("null", pa.null(), (None, None, None), ()),
-]
-"""Types that are shown and counted as missing or not."""
 
 
 def many() -> pa.Table:
@@ -43,8 +26,7 @@ def many() -> pa.Table:
     )
 
 
-@pytest.mark.family("rows of every type")
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+@each(SAMPLES)
 def test_rows_of_scalars(harness: Harness, sample: Sample) -> None:
     table = sample.table()
     with harness.flow(table) as flow:
@@ -52,16 +34,14 @@ def test_rows_of_scalars(harness: Harness, sample: Sample) -> None:
         assert list(flow.schema.items()) == [(column.name, column.type) for column in judge.frame(table).columns]
 
 
-@pytest.mark.family("rows of every type")
-@pytest.mark.parametrize("sample", OTHERS, ids=lambda sample: sample.name)
+@each(OTHERS)
 def test_rows_of_others(harness: Harness, sample: Sample) -> None:
     table = sample.table()
     with harness.flow(table) as flow:
         check_rows(flow, State(), judge.frame(table))
 
 
-@pytest.mark.family("rows of every type")
-@pytest.mark.parametrize("sample", OTHERS, ids=lambda sample: sample.name)
+@each(OTHERS)
 @pytest.mark.parametrize("operator", ["is missing", "is not missing"])
 def test_rows_of_others_missing_or_not(harness: Harness, sample: Sample, operator: str) -> None:
     table = sample.table()

@@ -8,10 +8,25 @@ from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
+import pytest
 
 from lazyflow.state import Scalar
+from lazyflow.types import Kind, canonical, kind
 
 NAN, INF = float("nan"), float("inf")
+
+FAMILIES: dict[Kind, str] = {
+    "integer": "integers",
+    "float": "floats",
+    "decimal": "decimals",
+    "text": "text",
+    "boolean": "booleans",
+    "date": "dates",
+    "timestamp": "timestamps",
+    "time": "times",
+    "other": "other types",
+}
+"""The families of cases that go through the types."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +37,11 @@ class Sample:
     type: pa.DataType
     values: tuple[Any, ...]
     operands: tuple[Any, ...]
+
+    @property
+    def family(self) -> str:
+        """The family of the cases of this type."""
+        return FAMILIES[kind(canonical(self.type))]
 
     def column(self) -> pa.Array:
         """The values as an Arrow array; integers for temporal types are numbers of their unit."""
@@ -187,3 +207,26 @@ TEXTS = [
 ]
 
 SAMPLES = [*INTEGERS, *FLOATS, *DECIMALS, *BOOLEANS, *DATES, *TIMESTAMPS, *TIMES, *TEXTS]
+
+OTHERS = [
+    Sample("binary", pa.binary(), (b"a", None, b"", b"\0\xff"), ()),
+    Sample("fixed binary", pa.binary(2), (b"ab", None, b"\0\xff"), ()),
+    Sample("list", pa.list_(pa.int64()), ([1, 2], None, [], [None, 3]), ()),
+    Sample("list of text", pa.list_(pa.string()), (["a", None], None, []), ()),
+    Sample(
+        "struct",
+        pa.struct([("a", pa.int64()), ("b", pa.string())]),
+        ({"a": 1, "b": "x"}, None, {"a": None, "b": "y"}),
+        (),
+    ),
+    Sample("map", pa.map_(pa.string(), pa.int64()), ([("a", 1)], None, []), ()),
+    Sample("duration us", pa.duration("us"), (1, None, -5, 86_400_000_000), ()),
+    Sample("null", pa.null(), (None, None, None), ()),
+]
+"""Types that are shown and counted as missing or not."""
+
+
+def each(samples: list[Sample]) -> pytest.MarkDecorator:
+    """Parametrise a case with samples, each in the family of its type."""
+    given = [pytest.param(sample, id=sample.name, marks=pytest.mark.family(sample.family)) for sample in samples]
+    return pytest.mark.parametrize("sample", given)

@@ -154,17 +154,23 @@ def test_empty_term_keeps_every_row(harness: Harness) -> None:
 @pytest.mark.family("search")
 @pytest.mark.parametrize("term", ["1", "true", "2000", "a"])
 def test_search_is_over_text_alone(harness: Harness, term: str) -> None:
-    """Numbers, dates and nested text are not searched: without a text column nothing is found."""
+    """Numbers, booleans and dates are not searched: without a text column nothing is found."""
     table = pa.table(
         {
             "x": [1, 2],
             "b": [True, False],
             "d": pa.array([0, 10_957], pa.int32()).cast(pa.date32()),
-            "l": pa.array([["a"], None], pa.list_(pa.string())),
         }
     )
     with harness.flow(table) as flow:
         check_rows(flow, State(search=term), judge.frame(table).take([]))
+
+
+@pytest.mark.family("other types")
+def test_search_is_not_in_nested_text(harness: Harness) -> None:
+    table = pa.table({"l": pa.array([["a"], None], pa.list_(pa.string())), "s": ["b", "a"]})
+    with harness.flow(table) as flow:
+        check_rows(flow, State(search="a"), judge.frame(table).take([1]))
 
 
 @pytest.mark.family("search")

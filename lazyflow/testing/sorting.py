@@ -12,13 +12,12 @@ from lazyflow.state import Sort, State
 from lazyflow.testing import judge
 from lazyflow.testing.check import check_rows
 from lazyflow.testing.harness import Harness
-from lazyflow.testing.scalars import INF, NAN, SAMPLES, Sample
+from lazyflow.testing.scalars import INF, NAN, SAMPLES, Sample, each
 
 DIRECTIONS = pytest.mark.parametrize("descending", [False, True], ids=["ascending", "descending"])
 
 
-@pytest.mark.family("sort")
-@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
+@each(SAMPLES)
 def test_sort_of_every_type(harness: Harness, sample: Sample) -> None:
     table = sample.table()
     with harness.flow(table) as flow:
@@ -73,7 +72,7 @@ def test_sort_of_what_is_all_missing_keeps_the_order(harness: Harness, descendin
             check_rows(flow, State(sort=(Sort(name, descending),)), judge.frame(table))
 
 
-@pytest.mark.family("sort")
+@pytest.mark.family("other types")
 def test_sort_by_what_has_no_order(harness: Harness) -> None:
     table = pa.table({"l": pa.array([[1], None], pa.list_(pa.int64())), "x": [1, 2]})
     with harness.flow(table) as flow:

@@ -1,0 +1,150 @@
+"""A backend as an outside author would write it: SQLite through ibis. docs/backends.md goes through it line by line."""
+
+from __future__ import annotations
+
+import datetime
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import ibis
+import ibis.expr.operations as ops
+import pyarrow as pa
+from ibis.expr import datatypes as dt
+
+from lazyflow.backend import Backend, Capabilities
+from lazyflow.data import is_arrow, plain_arrow, unsupported
+from lazyflow.errors import InvalidInput
+from lazyflow.query import Query
+from lazyflow.source import Fingerprint, Source, columns_of
+from lazyflow.statistics.builtin import QUANTILES
+from lazyflow.statistics.queries import Native
+from lazyflow.statistics.view import Folding
+from lazyflow.types import kind
+from lazyflow.work import CancelToken
+
+STORED = {"integer": "INTEGER", "float": "REAL", "text": "TEXT", "boolean": "INTEGER", "date": "TEXT"}
+"""How SQLite keeps each kind of type; others it has no type for."""
+
+NO_TYPE = "SQLite has five storage classes: integers of 64 bits, doubles, text, bytes, NULL"
+
+LARGEST = 1.7976931348623157e308
+
+
+@ibis.udf.agg.builtin(name="lazyflow_quantile")
+def quantile(column: dt.float64, q: dt.float64) -> dt.float64:  # type: ignore[empty-body,valid-type]
+    """SQLite has no quantile: it is given one, below."""
+
+
+class Quantile:
+    """An aggregate for SQLite: linear interpolation between the two nearest values in order."""
+
+    def __init__(self) -> None:
+        self.values: list[float] = []
+        self.q = 0.0
+
+    def step(self, value: float | None, q: float) -> None:
+        self.q = q
+        if value is not None:
+            self.values.append(value)
+
+    def finalize(self) -> float | None:
+        if not self.values:
+            return None
+        self.values.sort()
+        place = (len(self.values) - 1) * self.q
+        low, high = self.values[int(place)], self.values[min(int(place) + 1, len(self.values) - 1)]
+        return low if low == high else low + (high - low) * (place - int(place))
+
+
+def quantiles(column: Any, ns: Any, edges: Any) -> Mapping[str, Any]:
+    return {str(q): quantile(column.cast("float64"), float(q)) for q in QUANTILES}
+
+
+class SQLiteBackend(Backend):
+    """Arrow tables in a SQLite file of our own, a connection for each query."""
+
+    name: ClassVar[str] = "sqlite"
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        interrupts=True,
+        missing=dict.fromkeys(("decimals", "timestamps", "times", "other types"), NO_TYPE)
+        | {"integers [uint64]": NO_TYPE, "floats [float32]": NO_TYPE},
+    )
+    folding: ClassVar[Folding] = Folding(native={"quantiles": Native(quantiles)})
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="lazyflow-sqlite-")
+        self._opened = 0
+        self._compiling = threading.Lock()
+
+    @property
+    def ns(self) -> Any:
+        return ibis
+
+    def open(self, data: Any) -> Source:
+        """Copy an Arrow table into a file; rows are numbered by SQLite, in the order in which they come."""
+        if not is_arrow(data):
+            raise unsupported(data, self.name)
+        table = plain_arrow(data)
+        columns = columns_of(data.column_names, table.schema.types)
+        for column in columns:
+            if kind(column.type) not in STORED or column.type in (pa.uint64(), pa.float32()):
+                raise InvalidInput(f"the sqlite backend has no type for column {column.name!r}: {column.type}")
+        self._opened += 1
+        name = f"source_{self._opened}"
+        declared = ", ".join(f'"{column.inside}" {STORED[kind(column.type)]}' for column in columns)
+        with self._connect() as connection:
+            connection.execute(f'CREATE TABLE "{name}" ({declared})')
+            rows = zip(*(map(_stored, array.to_pylist()) for array in table.columns), strict=True)
+            connection.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(columns))})', rows)
+        schema = ibis.Schema.from_pyarrow(pa.schema([(column.inside, column.type) for column in columns]))
+        return Source(ibis.table(schema, name=name), columns, Fingerprint.of_opening(), positional=True)
+
+    def execute(self, query: Query, token: CancelToken) -> pa.Table:
+        """The answer to a query; SQLite asks every thousand steps whether it is still wanted."""
+        with self._compiling:
+            statement = str(ibis.to_sql(_without_isinf(query.expression), dialect="sqlite", pretty=False))
+            schema = query.expression.schema().to_pyarrow()
+        connection = self._connect()
+        try:
+            connection.set_progress_handler(lambda: token.cancelled, 1_000)
+            rows = connection.execute(statement.replace("\0", "' || char(0) || '")).fetchall()
+        finally:
+            connection.close()
+        columns = zip(*rows, strict=True) if rows else ((),) * len(schema)
+        arrays = [_array(values, field.type) for values, field in zip(columns, schema, strict=True)]
+        return pa.table(arrays, schema=pa.schema([field.with_nullable(True) for field in schema]))
+
+    def close(self) -> None:
+        self._folder.cleanup()
+
+    def _connect(self) -> Any:
+        """A connection with the functions that ibis relies on, and ours; SQLite's own `lower` is for ASCII alone."""
+        connection = ibis.sqlite.connect(Path(self._folder.name) / "source.db").con
+        connection.create_function("lower", 1, lambda text: None if text is None else "".join(map(str.lower, text)))
+        connection.create_aggregate("lazyflow_quantile", 2, Quantile)  # type: ignore[arg-type]
+        return connection
+
+
+def _without_isinf(expression: Any) -> Any:
+    """The expression in what SQLite has: no `isinf`, but comparison."""
+
+    def rewrite(node: Any, changed: dict[str, Any] | None) -> Any:
+        node = node.__recreate__(changed) if changed else node
+        return (node.arg.to_expr().abs() > LARGEST).op() if isinstance(node, ops.IsInf) else node
+
+    return expression.op().replace(rewrite).to_expr()
+
+
+def _stored(value: Any) -> Any:
+    return value.isoformat() if isinstance(value, datetime.date) else value
+
+
+def _array(values: Any, type: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(type):
+        return pa.array([None if value is None else bool(value) for value in values], type)
+    if pa.types.is_date(type):
+        return pa.array([value and datetime.date.fromisoformat(value) for value in values], type)
+    return pa.array(values, type)
