@@ -13,6 +13,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -28,6 +29,7 @@ from click.testing import CliRunner, Result
 import lazyflow as lf
 from lazyflow.cli import main
 from lazyflow.show.asking import parse_columns, parse_filter, parse_sort
+from lazyflow.show.summary import summary_table
 from lazyflow.show.values import python_values
 
 NEEDS = {"duckdb": "duckdb", "pandas": "xorq", "xorq": "xorq"}
@@ -211,6 +213,17 @@ def test_no_rows_are_a_page_too(path: Path) -> None:
     assert run("show", path, "--rows", "0").exit_code == 0
 
 
+def test_failed_statistics_are_named(table: pa.Table) -> None:
+    with lf.DataFlow(table) as flow:
+        step = flow.apply(lf.State())
+        raw = step.resolve()["raw"]
+        failed = {name: lf.Cell(error=lf.EngineError("out of\nluck")) for name in ("mean", "std")}
+        raw = replace(raw, columns={**raw.columns, "size": {**raw["size"], **failed}})
+        page = summary_table(step, lf.Statistics({"raw": raw}), (), 160).plain
+    assert re.search(r"^size .* failed +failed ", page, re.MULTILINE)
+    assert page.splitlines()[-1] == "failed: mean of size (raw): out of luck (and 1 more: --json)"
+
+
 def test_terminal_gets_the_page_as_it_grows(path: Path) -> None:
     output, code = on_terminal("show", path, "--search", "o", "--columns", "city,size")
     assert code == 0
@@ -240,6 +253,15 @@ def test_json_keeps_what_json_can_keep(path: Path) -> None:
     assert found["raw", "ok", "top_values"]["value"] == [[True, 3], [False, 1]]
     assert set(found["raw", "air time", "histogram"]["value"]) == {"edges", "counts", "below", "above"}
     assert ("raw", "tags", "distinct") not in found
+
+
+def test_events_are_those_of_the_document(path: Path) -> None:
+    page = (Path(__file__).parent.parent / "docs" / "command.md").read_text()
+    table = page.split("## Events")[1].split("## ")[0]
+    documented = {
+        name for names in re.findall(r"^\| (`.*?) \|", table, re.MULTILINE) for name in re.findall(r"`(\w+)`", names)
+    }
+    assert {event["event"] for event in events("show", path)} == documented
 
 
 def test_no_cell_is_told_twice(path: Path) -> None:

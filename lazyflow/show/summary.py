@@ -12,7 +12,7 @@ from rich.text import Text
 
 from lazyflow.errors import NotForThisType
 from lazyflow.show.fitting import GAP, Lines, beside, cut, fitting
-from lazyflow.show.values import bars, number, share, shown
+from lazyflow.show.values import bars, number, printable, share, shown
 from lazyflow.statistics.results import Cell, Histogram, ScopeStatistics, Statistics
 from lazyflow.step import Step
 
@@ -63,7 +63,22 @@ def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], 
     text = Text("\n", no_wrap=True, overflow="crop").join([Text(), *_rows_lines(scopes, width), table])
     if len(names) < len(step.schema) and not columns:
         text.append(f"\nand {len(step.schema) - len(names)} more columns (--columns, --json)", "dim")
+    failures = _failures(names, scopes)
+    if failures:
+        more = f" (and {len(failures) - 1} more: --json)" if len(failures) > 1 else ""
+        text.append(f"\n{cut(failures[0], max(8, width - len(more)))}{more}", "red")
     return text
+
+
+def _failures(names: Sequence[str], scopes: Sequence[ScopeStatistics]) -> list[str]:
+    """What the engine failed at, and why."""
+    return [
+        f"failed: {statistic} of {shown(name)} ({scope.scope}): {printable(' '.join(str(cell.error).split()))}"
+        for name in names
+        for scope in scopes
+        for statistic, cell in scope.columns.get(name, {}).items()
+        if cell.error is not None and not isinstance(cell.error, NotForThisType)
+    ]
 
 
 def _scopes(step: Step, statistics: Statistics) -> list[ScopeStatistics]:
@@ -75,12 +90,12 @@ def _scopes(step: Step, statistics: Statistics) -> list[ScopeStatistics]:
 
 def _rows_lines(scopes: Sequence[ScopeStatistics], width: int) -> list[Text]:
     """How many rows, and how to read the table."""
-    shown, *wider = scopes
-    counts = [_count(scope.rows) for scope in [shown, *wider[-1:]]]
+    narrowest, *wider = scopes
+    counts = [_count(scope.rows) for scope in [narrowest, *wider[-1:]]]
     lines = [Text(f"{' of '.join(counts)} {'row' if counts[-1] == '1' else 'rows'}", "bold")]
     if wider:
         below = " and ".join(scope.scope for scope in wider)
-        lines.append(Text(cut(f"for each column: {shown.scope}, below it {below}", width), "dim"))
+        lines.append(Text(cut(f"for each column: {narrowest.scope}, below it {below}", width), "dim"))
     return lines
 
 
