@@ -16,7 +16,7 @@ from ibis.expr import datatypes as dt
 
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import is_arrow, plain_arrow, unsupported
-from lazyflow.errors import InvalidInput
+from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.query import Query
 from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow.statistics.builtin import QUANTILES
@@ -87,6 +87,8 @@ class SQLiteBackend(Backend):
         """Copy an Arrow table into a file; rows are numbered by SQLite, in the order in which they come."""
         if not is_arrow(data):
             raise unsupported(data, self.name)
+        if not data.num_columns:
+            raise SourceError("the source has no columns")
         table = plain_arrow(data)
         columns = columns_of(data.column_names, table.schema.types)
         for column in columns:

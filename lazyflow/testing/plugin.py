@@ -43,7 +43,7 @@ def _register_profiles(config: pytest.Config) -> None:
 
     calm = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture, HealthCheck.data_too_large]
     common: dict[str, Any] = {"deadline": None, "suppress_health_check": calm, "print_blob": True}
-    settings.register_profile("core", max_examples=15, derandomize=True, database=None, **common)
+    settings.register_profile("core", max_examples=25, derandomize=True, database=None, **common)
     settings.register_profile("long", max_examples=1_000, **common)
     chosen = config.getoption("--hypothesis-profile", default=None)
     settings.load_profile(str(chosen or "core"))
