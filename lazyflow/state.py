@@ -24,7 +24,7 @@ MAX_JSON_BYTES = 1_000_000
 Scalar = str | int | float | bool | None
 
 
-class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Filter(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
     """One condition on one column.
 
     Parameters
@@ -73,6 +73,18 @@ class Filter(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         else:
             value = _plain(value, where)
         msgspec.structs.force_setattr(self, "value", value)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Filter) and self._identity == other._identity
+
+    def __hash__(self) -> int:
+        return hash(self._identity)
+
+    @property
+    def _identity(self) -> tuple[Any, ...]:
+        """What makes filters equal: true is not 1 here, though it is in Python."""
+        values = self.value if isinstance(self.value, tuple) else (self.value,)
+        return self.column, self.operator, isinstance(self.value, tuple), *((type(v) is bool, v) for v in values)
 
 
 class Sort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -169,9 +181,11 @@ def _plain(value: Any, where: str) -> Scalar:
             value.encode()
         except UnicodeEncodeError as error:
             raise InvalidState(f"{where}: {value!r} is not valid Unicode text") from error
+        return str(value)
+    if value is None or isinstance(value, bool):
         return value
-    if value is None or isinstance(value, bool | int):
-        return value
+    if isinstance(value, int):
+        return int(value)
     if hasattr(value, "item") and not isinstance(value, datetime.date | datetime.time):
         return _plain_numpy(value, where)
     if isinstance(value, float):

@@ -104,6 +104,7 @@ class Generation:
         self._superseded = False
         self._fault: LazyflowError | None = None
         self._rows: tuple[tuple[int, int], pa.Table] | None = None
+        self._asked: object = None
 
     @property
     def superseded(self) -> bool:
@@ -281,7 +282,10 @@ class Work:
             self._changed.notify_all()
             listeners = [listener for generation in generations for listener in generation._listeners]
         for listener in listeners:
-            listener()
+            try:
+                listener()
+            except Exception:
+                log.exception("a listener of statistics failed")
 
     def _loop(self) -> None:
         while True:
@@ -296,9 +300,20 @@ class Work:
                 self._execute(query, token)
             except Cancelled:
                 log.debug("cancelled: %d cells", len(query.cells))
+            except Exception as error:
+                log.exception("a statistics query broke")
+                self._break(query, EngineError(f"a statistics query broke: {type(error).__name__}: {error}"))
             finally:
                 with self._changed:
                     self._running = None
+
+    def _break(self, query: StatisticsQuery, fault: LazyflowError) -> None:
+        """End the generations that want a query which can neither be answered nor split: they would ask it for ever."""
+        with self._changed:
+            broken = [g for g in self._current.values() if query.cells & g.wanted.keys]
+            for generation in broken:
+                generation._fault = fault
+        self._notify(broken)
 
     def _next(self) -> StatisticsQuery | None:
         """The next query that somebody wants; owners take turns."""
@@ -312,7 +327,13 @@ class Work:
                 generation._fault = EngineError(f"no statistics query could be made: {type(error).__name__}: {error}")
                 self._notify([generation])
                 continue
+            if query is not None and generation._asked == (type(query), query.cells):
+                generation._fault = EngineError("statistics make no progress: the same query would be asked again")
+                log.error("%s of %d cells makes no progress", type(query).__name__, len(query.cells))
+                self._notify([generation])
+                continue
             if query is not None:
+                generation._asked = (type(query), query.cells)
                 self._current[owner] = self._current.pop(owner)
                 return query
         return None

@@ -13,8 +13,8 @@ import ibis
 from cachetools import LRUCache
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import expression_family, is_arrow, is_frame, unsupported
-from lazyflow.errors import LazyflowError, SourceError
+from lazyflow.data import expression_family, is_arrow, is_frame, source_error, unsupported
+from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Column, Namespace
 from lazyflow.plan import Plan
 from lazyflow.query import Query, RowsQuery
@@ -78,7 +78,7 @@ class DuckDBBackend(Backend):
         except LazyflowError:
             raise
         except Exception as error:
-            raise SourceError(f"DuckDB cannot open the source: {str(error).splitlines()[0]}") from error
+            raise source_error("DuckDB", data, error) from error
         self._opened = opened
         return opened.source
 

@@ -15,7 +15,7 @@ from lazyflow.statistics.registry import Edges
 
 def approximate_distinct(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
     """DuckDB's sketch of the number of distinct values (HyperLogLog, a few per cent off)."""
-    return {"": column.approx_nunique()}
+    return {"": ns.least(column.approx_nunique(), column.count())}
 
 
 def _quantile_cont(column: dt.float64, quantiles: dt.Array[dt.float64]) -> dt.Array[dt.float64]:
@@ -27,9 +27,6 @@ _quantiles: Any = ibis.udf.agg.builtin(_quantile_cont, name="quantile_cont")
 
 
 def list_of_quantiles(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
-    """All quantiles from one call; one call each costs as many sorts.
-
-    DuckDB looks through a cast and would interpolate in the narrower type: hence the addition.
-    """
-    quantiles = _quantiles(column.cast("float64") + 0.0, ns.array([float(q) for q in QUANTILES]))
+    """All quantiles from one call; one call each costs as many sorts."""
+    quantiles = _quantiles(column.cast("float64"), ns.array([float(q) for q in QUANTILES]))
     return {str(q): quantiles[position] for position, q in enumerate(QUANTILES)}

@@ -12,8 +12,8 @@ import xorq.vendor.ibis as ibis
 from cachetools import LRUCache
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_frame, unsupported
-from lazyflow.errors import LazyflowError, SourceError
+from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_frame, source_error, unsupported
+from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.plan import Plan
 from lazyflow.query import Query, RowsQuery
@@ -72,7 +72,7 @@ class XorqBackend(Backend):
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
-            raise SourceError(f"xorq cannot open the source: {str(error).splitlines()[0]}") from error
+            raise source_error("xorq", data, error) from error
         self._opened = opened
         return opened.source
 

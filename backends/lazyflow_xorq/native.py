@@ -22,7 +22,7 @@ _QUANTILES = "lazyflow_quantiles"
 def _approximate_distinct(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
     """A sketch of the number of distinct values; of what DataFusion cannot sketch, over its text."""
     direct = column.type().is_integer() or column.type().is_string() or column.type().is_temporal()
-    return {"": (column if direct else column.cast("string")).approx_nunique()}
+    return {"": ns.least((column if direct else column.cast("string")).approx_nunique(), column.count())}
 
 
 def comparable(column: Column) -> Column:

@@ -7,7 +7,7 @@ import math
 import struct
 from typing import TYPE_CHECKING, Any
 
-from lazyflow.types import kind
+from lazyflow.types import kind, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -30,13 +30,14 @@ def edges(low: Any, high: Any, type: pa.DataType) -> tuple[pa.Scalar, ...]:
     -------
     tuple of Arrow scalars of `type`
         Empty where there is no value, twice the value where there is one only. Types with a smallest step (integers,
-        dates, timestamps, times, decimals) get edges on steps.
+        dates, timestamps, times, decimals) get bins of equally many steps, so that 1 to 12 are 12 bins; the last edge
+        lies beyond the greatest value, unless the type ends before.
 
     Examples
     --------
     >>> import pyarrow as pa
     >>> [edge.as_py() for edge in edges(pa.scalar(1), pa.scalar(12), pa.int64())]
-    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]
+    [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13]
     >>> len(edges(pa.scalar(0.0), pa.scalar(1.0), pa.float64()))
     21
     """
@@ -49,9 +50,24 @@ def edges(low: Any, high: Any, type: pa.DataType) -> tuple[pa.Scalar, ...]:
     first, last = to_steps(low), to_steps(high)
     if first == last:
         return (low, high)
-    width = -((first - last) // BINS)
-    steps = [*range(first, last, width), last]
-    return tuple(from_steps(step, type) for step in steps)
+    width = -((first - last - 1) // BINS)
+    steps = list(range(first, last + 1, width))
+    top = steps[-1] + width
+    if not _fits(top, type):
+        top = last
+        steps = [step for step in steps if step < last]
+    return tuple(from_steps(step, type) for step in [*steps, top])
+
+
+def _fits(steps: int, type: pa.DataType) -> bool:
+    """Whether a type, in Arrow and in Python, can hold what is so many smallest steps."""
+    import pyarrow as pa
+
+    try:
+        python_value(from_steps(steps, type))
+    except (pa.ArrowException, OverflowError, ValueError):
+        return False
+    return True
 
 
 def _float_edges(low: float, high: float, bits: int) -> list[float]:
