@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-PATIENCE = 20.0
+PATIENCE = float(os.environ.get("LAZYFLOW_PATIENCE", "20"))
 """Seconds after which a wait counts as lost: a bound on failing tests, nothing that a passing one depends on."""
 
 

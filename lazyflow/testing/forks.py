@@ -12,7 +12,7 @@ import pytest
 
 from lazyflow.errors import LazyflowError, SourceError, Superseded, UnknownName
 from lazyflow.state import State
-from lazyflow.testing.control import Call, controlled, statistics_threads, threads_left
+from lazyflow.testing.control import PATIENCE, Call, controlled, statistics_threads, threads_left
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.phases import (
     ALL,
@@ -63,7 +63,7 @@ def test_forks_do_not_supersede_each_other(harness: Harness) -> None:
 @forks
 def test_what_another_fork_wants_goes_on(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control), flow.fork() as other:
-        flow.apply(ALL).resolve()
+        flow.apply(ALL).resolve(PATIENCE)
         before = len(control.deferred)
         control.hold()
         theirs = Call(other.apply(FOUR).resolve)
@@ -125,9 +125,9 @@ def test_closing_leaves_no_thread(harness: Harness) -> None:
 @forks
 def test_idle_flows_have_no_thread(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
-        flow.apply(FOUR).resolve()
+        flow.apply(FOUR).resolve(PATIENCE)
         assert threads_left() == [], "when there is nothing to do, nobody waits for it"
-        assert flow.apply(THREE).resolve()["filtered"].rows.value == 3
+        assert flow.apply(THREE).resolve(PATIENCE)["filtered"].rows.value == 3
 
 
 def reopening(harness: Harness, tables: list[pa.Table]) -> dict[str, Any]:
@@ -146,7 +146,7 @@ def test_after_a_refresh_nothing_known_is_used(harness: Harness) -> None:
     tables = [FLIGHTS]
     with controlled(harness, FLIGHTS, **reopening(harness, tables)) as (flow, _), flow.fork() as other:
         step, theirs = flow.apply(FOUR), other.apply(ALL)
-        assert summary(step.resolve(), "filtered") == OF_FOUR
+        assert summary(step.resolve(PATIENCE), "filtered") == OF_FOUR
         tables.append(FLIGHTS.slice(0, 5).append_column("gate", pa.array([1, 2, 3, 4, 5])))
         assert numbers(flow.rows(FOUR, (0, 10))) == FROM_JFK, "until it is said, the source is as it was"
         flow.refresh()
@@ -157,10 +157,10 @@ def test_after_a_refresh_nothing_known_is_used(harness: Harness) -> None:
         assert numbers(new) == [1, 3]
         assert new.statistics["raw"].pending
         assert new.statistics["raw"].rows.value is None
-        statistics = new.resolve()
+        statistics = new.resolve(PATIENCE)
         assert (statistics["raw"].rows.value, statistics["filtered"].rows.value) == (5, 2)
         assert statistics["raw"]["gate"]["max"].value == 5
-        assert other.apply(ALL).resolve()["raw"].rows.value == 5
+        assert other.apply(ALL).resolve(PATIENCE)["raw"].rows.value == 5
         assert numbers(step) == FROM_JFK
 
 
@@ -177,7 +177,7 @@ def test_a_refresh_withdraws_what_runs(harness: Harness) -> None:
             waiting.result()
         assert control.wait_until_left(held) == "stopped"
         control.release()
-        assert flow.apply(FOUR).resolve()["filtered"].rows.value == 2
+        assert flow.apply(FOUR).resolve(PATIENCE)["filtered"].rows.value == 2
 
 
 @refresh
@@ -189,5 +189,5 @@ def test_a_source_that_is_gone_leaves_the_flow_as_it_was(harness: Harness) -> No
         with pytest.raises(SourceError, match="gone"):
             flow.refresh()
         assert not step.superseded
-        assert summary(step.resolve(), "filtered") == OF_FOUR
+        assert summary(step.resolve(PATIENCE), "filtered") == OF_FOUR
         assert numbers(flow.rows(FOUR, (0, 10))) == FROM_JFK

@@ -16,7 +16,7 @@ from lazyflow.query import RowsQuery
 from lazyflow.state import Filter, State
 from lazyflow.statistics import view as view_module
 from lazyflow.statistics.builtin import BUILTIN
-from lazyflow.testing.control import Call, controlled
+from lazyflow.testing.control import PATIENCE, Call, controlled
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.phases import (
     ALL,
@@ -41,7 +41,7 @@ cache = pytest.mark.family("cache")
 @supersede
 def test_unwanted_work_leaves_the_engine(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
-        flow.apply(ALL).resolve()
+        flow.apply(ALL).resolve(PATIENCE)
         before = len(control.deferred)
         control.hold()
         old = flow.apply(FOUR)
@@ -53,11 +53,11 @@ def test_unwanted_work_leaves_the_engine(harness: Harness) -> None:
         assert control.wait_until_left(held) == "stopped"
         assert held.token.cancelled
         control.release()
-        assert new.resolve()["filtered"].rows.value == 3
+        assert new.resolve(PATIENCE)["filtered"].rows.value == 3
         assert old.superseded
         assert numbers(old) == FROM_JFK, "its rows stay readable"
         with pytest.raises(Superseded):
-            old.resolve()
+            old.resolve(PATIENCE)
         assert summary(old.statistics, "filtered") == OF_ALL, "nothing of it is shown, raw stands in"
         assert old.statistics["filtered"].pending
 
@@ -112,15 +112,15 @@ def test_wanted_raw_work_goes_on_however_fast_someone_types(harness: Harness) ->
 def test_a_superseded_step_never_answers(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
         old = flow.apply(FOUR)
-        known = old.resolve()
+        known = old.resolve(PATIENCE)
         flow.apply(THREE)
         with pytest.raises(Superseded):
-            old.resolve()
+            old.resolve(PATIENCE)
         assert summary(known, "filtered") == summary(old.statistics, "filtered") == OF_FOUR
         again = flow.apply(FOUR)
         assert [old.generation, again.generation] == [1, 3]
         assert old.superseded
-        assert summary(again.resolve(), "filtered") == OF_FOUR
+        assert summary(again.resolve(PATIENCE), "filtered") == OF_FOUR
 
 
 @supersede
@@ -181,7 +181,7 @@ def test_time_runs_out_for_the_caller_only(harness: Harness) -> None:
         held = control.wait_for_deferred()
         assert held.outcome == "waiting"
         control.release()
-        assert summary(step.resolve(), "filtered") == OF_FOUR
+        assert summary(step.resolve(PATIENCE), "filtered") == OF_FOUR
         assert held.outcome == "answered"
 
 
@@ -191,7 +191,7 @@ def test_what_is_known_is_known_by_what_it_computes(harness: Harness) -> None:
         flow.register_cleaning("first", lambda table, ns: table.filter(table.flight > 5))
         flow.register_cleaning("second", lambda table, ns: table.filter(table.flight > 5))
         flow.register_cleaning("third", lambda table, ns: table.filter(table.flight > 6))
-        assert flow.apply(State(cleaning="first")).resolve()["clean"].rows.value == 5
+        assert flow.apply(State(cleaning="first")).resolve(PATIENCE)["clean"].rows.value == 5
         before = len(control.deferred)
         step = flow.apply(State(cleaning="second"))
         assert step.complete
@@ -199,7 +199,7 @@ def test_what_is_known_is_known_by_what_it_computes(harness: Harness) -> None:
         assert len(control.deferred) == before
         other = flow.apply(State(cleaning="third"))
         assert other.statistics["clean"].pending
-        assert other.resolve()["clean"].rows.value == 4
+        assert other.resolve(PATIENCE)["clean"].rows.value == 4
 
 
 @cache
@@ -217,7 +217,7 @@ def test_every_condition_is_a_scope_of_its_own(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
         for _ in range(2):
             for state, rows in states.items():
-                statistics = flow.apply(state).resolve()
+                statistics = flow.apply(state).resolve(PATIENCE)
                 assert (statistics["filtered"].rows.value, statistics["raw"].rows.value) == (rows, 10)
 
 
@@ -238,7 +238,7 @@ def test_a_view_keeps_what_the_cache_forgets(harness: Harness) -> None:
 @cache
 def test_another_version_of_a_statistic_is_another_cell(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     with harness.flow(FLIGHTS) as flow:
-        assert flow.apply(ALL).resolve()["raw"]["flight"]["max"].value == 10
+        assert flow.apply(ALL).resolve(PATIENCE)["raw"]["flight"]["max"].value == 10
         changed = [
             replace(
                 statistic,
@@ -254,4 +254,4 @@ def test_another_version_of_a_statistic_is_another_cell(harness: Harness, monkey
         step = flow.apply(ALL)
         assert step.statistics["raw"]["flight"]["max"].basis == "pending"
         assert step.statistics["raw"]["flight"]["min"].value == 1, "the others are still known"
-        assert step.resolve()["raw"]["flight"]["max"].value == 1
+        assert step.resolve(PATIENCE)["raw"]["flight"]["max"].value == 1

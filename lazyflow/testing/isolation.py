@@ -21,7 +21,7 @@ from lazyflow.query import Query
 from lazyflow.state import Filter, State
 from lazyflow.statistics.queries import Native, StatisticsQuery
 from lazyflow.statistics.results import Statistics
-from lazyflow.testing.control import Call, controlled
+from lazyflow.testing.control import PATIENCE, Call, controlled
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.phases import (
     ALL,
@@ -108,14 +108,16 @@ def test_a_failure_is_not_kept(harness: Harness) -> None:
     broken = [True]
     with controlled(harness, FLIGHTS, **failing_means(harness, broken)) as (flow, control):
         step = flow.apply(ALL)
-        assert step.resolve()["raw"]["flight"]["mean"].error is not None
+        assert step.resolve(PATIENCE)["raw"]["flight"]["mean"].error is not None
         before = len(control.deferred)
-        assert flow.apply(ALL).resolve()["raw"]["flight"]["mean"].error is not None, "an equal state starts nothing"
+        assert flow.apply(ALL).resolve(PATIENCE)["raw"]["flight"]["mean"].error is not None, (
+            "an equal state starts nothing"
+        )
         assert len(control.deferred) == before
         broken.clear()
         again = flow.apply(FOUR)
         assert again.statistics["raw"]["flight"]["mean"].basis == "pending"
-        statistics = again.resolve()
+        statistics = again.resolve(PATIENCE)
         assert statistics["raw"]["flight"]["mean"].value == pytest.approx(5.5)
         assert [cell for cell in meaningful(statistics, "filtered") if cell.error] == []
 
@@ -151,7 +153,7 @@ def test_a_faulty_function_leaves_the_flow_as_it_was(harness: Harness, kind: str
             assert asked == [], "the engine saw nothing of it"
         assert not step.superseded
         assert step.generation == 1
-        assert summary(step.resolve(), "filtered") == OF_FOUR
+        assert summary(step.resolve(PATIENCE), "filtered") == OF_FOUR
         assert flow.apply(THREE).generation == 2
 
 

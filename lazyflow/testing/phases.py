@@ -17,7 +17,7 @@ from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.queries import StatisticsQuery
 from lazyflow.statistics.results import Cell, Statistics
 from lazyflow.statistics.view import View
-from lazyflow.testing.control import Call, Control, controlled, statistics_threads, threads_left
+from lazyflow.testing.control import PATIENCE, Call, Control, controlled, statistics_threads, threads_left
 from lazyflow.testing.harness import Harness
 from lazyflow.work import CancelToken
 
@@ -69,7 +69,7 @@ def meaningful(statistics: Statistics, scope: str) -> list[Cell]:
 
 def test_four_of_ten_differ_between_the_phases(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
-        raw = flow.apply(ALL).resolve()
+        raw = flow.apply(ALL).resolve(PATIENCE)
         assert summary(raw, "raw") == OF_ALL
         step = flow.apply(FOUR)
         first = step.statistics
@@ -78,7 +78,7 @@ def test_four_of_ten_differ_between_the_phases(harness: Harness) -> None:
         assert {cell.basis for cell in meaningful(first, "filtered")} == {"pending"}
         assert summary(first, "filtered") == OF_ALL, "until they are known, raw's values stand in"
         assert not first["raw"].pending
-        second = step.resolve()
+        second = step.resolve(PATIENCE)
         assert summary(second, "raw") == OF_ALL
         assert summary(second, "filtered") == OF_FOUR
         assert not second["filtered"].pending
@@ -92,16 +92,16 @@ def test_a_first_view_shows_nothing_and_says_pending(harness: Harness) -> None:
         for scope in ("raw", "clean", "filtered"):
             assert step.statistics[scope].rows == Cell(None, "pending")
             assert {(cell.value, cell.basis) for cell in meaningful(step.statistics, scope)} == {(None, "pending")}
-        assert summary(step.resolve(), "filtered") == OF_FOUR
+        assert summary(step.resolve(PATIENCE), "filtered") == OF_FOUR
 
 
 def test_ten_of_ten_are_computed_nevertheless(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
-        flow.apply(ALL).resolve()
+        flow.apply(ALL).resolve(PATIENCE)
         step = flow.apply(TEN)
         assert step.statistics["filtered"].pending
         with harness.queries() as asked:
-            statistics = step.resolve()
+            statistics = step.resolve(PATIENCE)
         assert asked, "equal rows are no reason to guess: the statistics of a new scope are asked for"
         assert summary(statistics, "filtered") == OF_ALL
         assert not statistics["filtered"].pending
@@ -111,7 +111,7 @@ def test_none_of_ten_has_statistics(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
         step = flow.apply(NONE)
         assert numbers(step) == []
-        statistics = step.resolve()
+        statistics = step.resolve(PATIENCE)
         assert step.complete
         assert summary(statistics, "filtered") == OF_NONE
         assert [cell.error for cell in meaningful(statistics, "filtered") if cell.error] == []
@@ -128,15 +128,15 @@ def test_the_rows_phase_asks_for_rows_alone(harness: Harness) -> None:
         assert statistics_threads() == []
         assert len(asked) == 2, "the rows, twice"
         assert not step.complete
-        step.resolve()
+        step.resolve(PATIENCE)
         assert len(asked) > 2
 
 
 def test_what_nobody_resolves_is_not_computed(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control), flow.fork() as other:
-        flow.apply(ALL).resolve()
+        flow.apply(ALL).resolve(PATIENCE)
         step = flow.apply(FOUR)
-        other.apply(NONE).resolve()
+        other.apply(NONE).resolve(PATIENCE)
         assert step.statistics["filtered"].pending
         mine = step.plan.stages["filtered"].digest
         assert mine not in scopes(control)
@@ -146,7 +146,7 @@ def test_a_row_count_is_no_statistic(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow, harness.queries() as asked:
         assert flow.row_count(FOUR) == 4
         assert len(asked) == 1
-        flow.apply(FOUR).resolve()
+        flow.apply(FOUR).resolve(PATIENCE)
         before = len(asked)
         assert flow.row_count(FOUR) == 4
         assert len(asked) == before, "the statistics know it"
@@ -155,13 +155,13 @@ def test_a_row_count_is_no_statistic(harness: Harness) -> None:
 def test_an_equal_state_asks_for_no_statistics(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
         step = flow.apply(FOUR)
-        step.resolve()
+        step.resolve(PATIENCE)
         before = len(control.deferred)
         with harness.queries() as asked:
             again = flow.apply(State.from_json(FOUR.to_json()))
             assert again.generation == step.generation
             assert again.complete
-            assert summary(again.resolve(), "filtered") == OF_FOUR
+            assert summary(again.resolve(PATIENCE), "filtered") == OF_FOUR
             assert len(asked) <= 1, "at most the rows"
         assert len(control.deferred) == before
         assert not step.superseded
@@ -186,7 +186,7 @@ def test_an_equal_state_joins_what_runs(harness: Harness) -> None:
 def test_a_state_seen_before_is_complete_at_once(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
         for state in (FOUR, TEN, NONE):
-            flow.apply(state).resolve()
+            flow.apply(state).resolve(PATIENCE)
         before = len(control.deferred)
         with harness.queries() as asked:
             step = flow.apply(FOUR)
@@ -194,18 +194,18 @@ def test_a_state_seen_before_is_complete_at_once(harness: Harness) -> None:
             assert step.complete
             assert summary(step.statistics, "filtered") == OF_FOUR
             fetched = len(asked)
-            assert meaningful(step.resolve(), "filtered") == meaningful(step.statistics, "filtered")
+            assert meaningful(step.resolve(PATIENCE), "filtered") == meaningful(step.statistics, "filtered")
             assert len(asked) == fetched
         assert len(control.deferred) == before
 
 
 def test_a_new_search_computes_the_filtered_scope_alone(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
-        flow.apply(FOUR).resolve()
+        flow.apply(FOUR).resolve(PATIENCE)
         before = len(control.deferred)
         step = flow.apply(State(search="lga"))
         assert {name for name in step.statistics if step.statistics[name].pending} == {"filtered"}
-        assert step.resolve()["filtered"].rows.value == 3
+        assert step.resolve(PATIENCE)["filtered"].rows.value == 3
         asked = scopes(control, before)
         assert asked == {step.plan.stages["filtered"].digest}
         assert step.plan.stages["raw"].digest not in asked
@@ -214,20 +214,20 @@ def test_a_new_search_computes_the_filtered_scope_alone(harness: Harness) -> Non
 def test_without_a_condition_the_filtered_scope_is_the_raw_one(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
         step = flow.apply(ALL)
-        step.resolve()
+        step.resolve(PATIENCE)
         assert scopes(control) == {step.plan.stages["raw"].digest}
         assert len(control.cells) == len(set(control.cells))
 
 
 def test_sorting_computes_no_statistics(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
-        flow.apply(FOUR).resolve()
+        flow.apply(FOUR).resolve(PATIENCE)
         before = len(control.deferred)
         for sort in ((Sort("flight", descending=True),), (Sort("delay"),), (Sort("origin"), Sort("flight"))):
             with harness.queries() as asked:
                 step = flow.apply(State(search="jfk", sort=sort))
                 assert step.complete
-                step.resolve()
+                step.resolve(PATIENCE)
                 assert len(asked) <= 1, "the rows in their new order"
         assert numbers(flow.apply(State(search="jfk", sort=(Sort("flight", descending=True),)))) == FROM_JFK[::-1]
         assert len(control.deferred) == before
@@ -244,23 +244,23 @@ def test_windows_compute_no_statistics(harness: Harness) -> None:
 
 def test_filters_are_a_scope_like_a_search(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
-        flow.apply(ALL).resolve()
+        flow.apply(ALL).resolve(PATIENCE)
         step = flow.apply(State(filters=(Filter("origin", "==", "JFK"),)))
         assert numbers(step) == FROM_JFK
         assert summary(step.statistics, "filtered") == OF_ALL
-        assert summary(step.resolve(), "filtered") == OF_FOUR
+        assert summary(step.resolve(PATIENCE), "filtered") == OF_FOUR
 
 
 def test_a_cleaning_makes_the_clean_scope(harness: Harness) -> None:
     with harness.flow(FLIGHTS) as flow:
         flow.register_cleaning("present", lambda table, ns: table.filter(table.delay.notnull()))
         flow.register_post_processing("late", lambda table, ns: table.filter(table.delay > 15))
-        flow.apply(ALL).resolve()
+        flow.apply(ALL).resolve(PATIENCE)
         step = flow.apply(State(search="jfk", cleaning="present", post_processing="late"))
         assert numbers(step) == [3, 6, 9]
         pending = {name for name in step.statistics if step.statistics[name].pending}
         assert pending == {"clean", "filtered", "shown"}
-        statistics = step.resolve()
+        statistics = step.resolve(PATIENCE)
         assert {name: scope.rows.value for name, scope in statistics.items()} == {
             "raw": 10,
             "clean": 7,

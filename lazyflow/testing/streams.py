@@ -109,8 +109,8 @@ def test_a_stream_brings_rows_then_statistics_then_all(harness: Harness) -> None
 
 def test_a_stream_of_what_is_known_is_one_update(harness: Harness) -> None:
     with controlled(harness, FLIGHTS) as (flow, control):
-        flow.apply(FOUR).resolve()
-        flow.apply(ALL).resolve()
+        flow.apply(FOUR).resolve(PATIENCE)
+        flow.apply(ALL).resolve(PATIENCE)
         before = len(control.deferred)
         (only,) = run(lambda: updates(flow, FOUR))
         assert (only.phase, only.complete) == ("rows", True)
@@ -217,7 +217,7 @@ def test_a_stream_left_early_disturbs_nobody(harness: Harness) -> None:
 
         run(main)
         control.release()
-        assert summary(flow.apply(FOUR).resolve(), "filtered") == OF_FOUR
+        assert summary(flow.apply(FOUR).resolve(PATIENCE), "filtered") == OF_FOUR
 
 
 def test_an_answer_after_the_loop_is_closed_is_no_error(harness: Harness) -> None:
