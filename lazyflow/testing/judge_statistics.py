@@ -102,9 +102,9 @@ def quantile(present: Sequence[Any], q: float) -> Any:
         return None
     ascending = sorted(present)
     place = (len(ascending) - 1) * Fraction(str(q))
-    low, high = ascending[math.floor(place)], ascending[math.ceil(place)]
+    low, high = ascending[math.floor(place)], ascending[min(math.floor(place) + 1, len(ascending) - 1)]
     if is_infinite(low) or is_infinite(high):
-        return float(low) if low == high and place == math.floor(place) else NOT_ASKED
+        return NOT_ASKED  # engines interpolate with no weight and an infinity, which is NaN
     return float(Fraction(low) + (Fraction(high) - Fraction(low)) * (place - math.floor(place)))
 
 

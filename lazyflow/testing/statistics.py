@@ -112,7 +112,7 @@ COMMON = {
 
 
 def _family(column: str) -> str:
-    return "statistics of " + FAMILIES[kind(canonical(COLUMNS[column].type))]
+    return FAMILIES[kind(canonical(COLUMNS[column].type))]
 
 
 @ROUTES
@@ -135,7 +135,7 @@ def test_statistics_of_many_columns_at_once(harness: Harness, route: Route) -> N
 @pytest.mark.family("statistics of empty tables")
 @ROUTES
 def test_statistics_of_an_empty_table(harness: Harness, route: Route) -> None:
-    table = pa.table({"row": pa.array([], pa.int64())} | {name: array.slice(0, 0) for name, array in COLUMNS.items()})
+    table = pa.table({"row": pa.array([], pa.int64())} | {name: array.slice(0, 0) for name, array in COMMON.items()})
     with route(harness).flow(table) as flow:
         check_view(flow, table, State())
 
