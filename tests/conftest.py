@@ -5,7 +5,7 @@ import pytest
 from lazyflow.testing import Harness
 from tests.drivers import HARNESSES
 
-pytest_plugins = ["lazyflow.testing.plugin"]
+pytest_plugins = ["lazyflow.testing.plugin", "pytester"]
 
 
 @pytest.fixture(params=HARNESSES)
