@@ -40,7 +40,12 @@ class PandasBackend(Backend):
     """pandas through xorq's executor. The frame is read when it is opened; `refresh` reads it again."""
 
     name: ClassVar[str] = "pandas"
-    capabilities: ClassVar[Capabilities] = Capabilities(interrupts=False)
+    capabilities: ClassVar[Capabilities] = Capabilities(
+        interrupts=False,
+        missing={
+            "times: filters [time ns]": "xorq's pandas executor has no literal for a time of day finer than microseconds"
+        },
+    )
     folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=1)
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ the interpreter lock, instead of 2 ms and none.
 from __future__ import annotations
 
 import threading
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -17,6 +18,8 @@ from xorq.backends.pandas.executor import PandasExecutor
 from xorq.backends.pandas.rewrites import plan as rewrite
 from xorq.common.exceptions import OperationNotDefinedError
 from xorq.vendor.ibis.common.graph import Graph, _recursive_lookup
+
+from lazyflow_pandas.frames import TEXT
 
 _ARROW_BOOLEAN = pd.ArrowDtype(pa.bool_())
 _planning = threading.Lock()
@@ -63,6 +66,8 @@ class Evaluation:
 
 
 def _kernel(node: Any) -> Any:
+    if type(node).__name__ in _OWN:
+        return _OWN[type(node).__name__]
     kernel = getattr(PandasExecutor, f"visit_{type(node).__name__}", None)
     if kernel is not None:
         return kernel
@@ -70,6 +75,29 @@ def _kernel(node: Any) -> Any:
         if isinstance(node, getattr(ops, base)):
             return getattr(PandasExecutor, f"visit_{base}")
     raise OperationNotDefinedError(f"{type(node).__name__} is not implemented on pandas")
+
+
+def _cast(node: Any, arg: Any, to: Any) -> Any:
+    """As the executor casts; but whole numbers beside NULL go to text as such, not by way of floats."""
+    if isinstance(arg, pd.Series) and node.arg.dtype.is_integer() and to.is_string():
+        whole = "UInt64" if node.arg.dtype.is_unsigned_integer() else "Int64"
+        return arg.astype(whole).astype(TEXT)
+    return PandasExecutor.visit_Cast(node, arg=arg, to=to)
+
+
+def _aggregate(node: Any, parent: pd.DataFrame, groups: Any, metrics: Any) -> Any:
+    """As the executor aggregates; but rows whose keys are missing are a group too, as on every other engine."""
+    if not groups:
+        return PandasExecutor.visit_PandasAggregate(node, parent=parent, groups=groups, metrics=metrics)
+    grouped = parent.groupby([key.name for key in groups.values()], dropna=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", FutureWarning)  # the metrics are given whole groups, keys and all
+        columns = {name: grouped.apply(metric) for name, metric in metrics.items()}
+    result = PandasExecutor.concat(columns, axis=1).reset_index()
+    return result.rename(columns={key.name: name for name, key in node.groups.items()})
+
+
+_OWN = {"Cast": _cast, "PandasAggregate": _aggregate}
 
 
 def _settled(node: Any, result: Any) -> Any:

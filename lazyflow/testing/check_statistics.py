@@ -111,6 +111,8 @@ def in_judges_form(name: str, value: Any, type: pa.DataType) -> Any:
     def plain(item: Any) -> Any:
         if item is None or not pa.types.is_temporal(type):
             return item
+        if isinstance(item, str):  # a time of day finer than Python's
+            return pa.scalar(item).cast(type).value
         return pa.scalar(item, type).value
 
     if name in ("min", "max"):
