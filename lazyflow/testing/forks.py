@@ -153,7 +153,7 @@ def test_after_a_refresh_nothing_known_is_used(harness: Harness) -> None:
         assert step.superseded
         assert theirs.superseded
         assert list(flow.schema) == ["flight", "origin", "carrier", "delay", "gate"]
-        new = flow.apply(FOUR)
+        new = Call(lambda: flow.apply(FOUR)).result()
         assert numbers(new) == [1, 3]
         assert new.statistics["raw"].pending
         assert new.statistics["raw"].rows.value is None
