@@ -43,6 +43,12 @@ def pytest_sessionfinish(session, exitstatus):
 '''
 
 
+CASES = "".join(
+    f"from lazyflow.testing.{name} import *\n" for name in ("phases", "generations", "forks", "isolation", "streams")
+)
+"""The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change: in `file`, `original` (which occurs once) becomes `replacement`; `tests` should fail."""
@@ -56,7 +62,7 @@ class Mutant:
 
 def parity(*names: str, backend: str = "duckdb") -> tuple[str, ...]:
     """Node ids of cases of the suite on one backend."""
-    return tuple(f"tests/test_parity.py::test_{name}[{backend}]" for name in names)
+    return tuple(f"tests/test_cases.py::test_{name}[{backend}]" for name in names)
 
 
 RUNNING = "not any(self._running.cells & g.wanted.keys for g in self._current.values())"
@@ -270,6 +276,7 @@ def copied(folder: Path) -> None:
         elif source.exists():
             shutil.copy(source, folder / name)
     (folder / "witness.py").write_text(WITNESS)
+    (folder / "tests" / "test_cases.py").write_text(CASES)
 
 
 def mutate(folder: Path, mutant: Mutant) -> str | None:
