@@ -43,7 +43,7 @@ class PandasBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=False,
         missing={
-            "times: filters [time ns]": "xorq's pandas executor has no literal for a time of day finer than microseconds"
+            "times: filters [time ns]": "the pandas executor of xorq has no literal for times of day below microseconds"
         },
     )
     folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=1)

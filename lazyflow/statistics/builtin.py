@@ -83,7 +83,7 @@ def _plain(edge: pa.Scalar) -> Any:
     if pat.is_timestamp(edge.type):
         text = pa.scalar(edge.value, pa.int64()).cast(pa.timestamp(edge.type.unit)).cast(pa.string()).as_py()
         return text + "+00:00" if edge.type.tz else text
-    return str(edge.as_py()) if pat.is_temporal(edge.type) else edge.as_py()
+    return str(python_value(edge)) if pat.is_temporal(edge.type) else edge.as_py()
 
 
 def _finish_histogram(parts: Mapping[str, pa.Scalar], edges: Edges) -> Histogram:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import Any
 
 import pyarrow as pa
@@ -111,8 +112,9 @@ def in_judges_form(name: str, value: Any, type: pa.DataType) -> Any:
     def plain(item: Any) -> Any:
         if item is None or not pa.types.is_temporal(type):
             return item
-        if isinstance(item, str):  # a time of day finer than Python's
-            return pa.scalar(item).cast(type).value
+        if isinstance(item, str):  # a time of day finer than Python's: HH:MM:SS.nnnnnnnnn
+            hours, minutes, seconds = item.split(":")
+            return int((int(hours) * 60 + int(minutes)) * 60 * 10**9 + Fraction(seconds) * 10**9)
         return pa.scalar(item, type).value
 
     if name in ("min", "max"):
