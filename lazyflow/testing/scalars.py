@@ -28,6 +28,11 @@ FAMILIES: dict[Kind, str] = {
 }
 """The families of cases that go through the types."""
 
+BETWEEN = frozenset(
+    {"int16", "int32", "uint16", "uint32", "timestamp ms", "timestamp us", "time ms", "large text"}
+    | {f"timestamp {unit} America/New_York" for unit in ("s", "ms")}
+)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -37,6 +42,11 @@ class Sample:
     type: pa.DataType
     values: tuple[Any, ...]
     operands: tuple[Any, ...]
+
+    @property
+    def between(self) -> bool:
+        """Whether it lies between other types of its kind, such as int16: nothing new is to be expected of it."""
+        return self.name in BETWEEN
 
     @property
     def family(self) -> str:

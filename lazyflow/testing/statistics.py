@@ -51,8 +51,9 @@ Route = Callable[[Harness], Harness]
 def test_statistics_of_scalars(harness: Harness, sample: Sample, route: Route) -> None:
     table = sample.table()
     with route(harness).flow(table) as flow:
-        for state in (SOME, NONE):
-            check_view(flow, table, state)
+        check_view(flow, table, SOME)
+        if route is counting:  # by aggregates, an empty scope has a case of its own
+            check_view(flow, table, NONE)
 
 
 @ROUTES
