@@ -130,19 +130,10 @@ def open_arrow(engine: Any, arrow: pa.Table) -> Opened:
         arrays.append(column)
     lent = pa.table(arrays, names=[column.inside for column in columns])
     name = f"lazyflow_{next(_names)}"
-    cursor = engine.con.cursor()
-    cursor.register(name, lent)
-    schema = ibis.Schema({row[0]: _ibis_type(row[1]) for row in cursor.execute(f"DESCRIBE {name}").fetchall()})
-    cursor.close()
-    table = ibis.table(schema, name=name)
+    engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
+    table = engine.table(name)
     source = Source(table, columns, Fingerprint.of_opening(), positional=True)
     return Opened(source, engine.con, lambda cursor: cursor.register(name, lent))
-
-
-def _ibis_type(text: str) -> Any:
-    from ibis.backends.sql.datatypes import DuckDBType
-
-    return DuckDBType.from_string(text)
 
 
 def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expression: Table) -> Opened:

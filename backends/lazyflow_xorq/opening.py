@@ -52,7 +52,7 @@ def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: 
         return open_arrow(sessions, pa.concat_tables([pq.read_table(found) for found in files.paths]), fingerprint)
     paths = [str(found.resolve()) for found in files.paths]
     scan, table = _register_files(sessions, paths)
-    plan_table = xo.deferred_read_parquet(paths[0] if len(paths) == 1 else paths)
+    plan_table = xo.deferred_read_parquet(paths[0] if len(paths) == 1 else tuple(paths))
     return _opened(plan_table, table.op(), scan, fingerprint)
 
 

@@ -1,0 +1,239 @@
+"""What callers bring, on each backend: opened as it is, read in one order, and left alone."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+import lazyflow as lf
+
+BACKENDS = ("duckdb", "pandas", "xorq")
+ROWS = 5_000
+TABLE = pa.table(
+    {
+        "number": pa.array(range(ROWS)),
+        "half": pa.array([None if n % 7 == 0 else n / 2 for n in range(ROWS)]),
+        "word": pa.array([None if n % 11 == 0 else ("JFK", "lga", "Ewr")[n % 3] for n in range(ROWS)]),
+    }
+)
+STATE = lf.State(search="jfk", filters=[lf.Filter("half", ">", 100)], sort=[lf.Sort("word"), lf.Sort("half", True)])
+
+SORTED = lf.State(search="jfk", sort=[lf.Sort("word"), lf.Sort("number", descending=True)])
+
+
+def parquet(folder: Path) -> Path:
+    path = folder / "table.parquet"
+    pq.write_table(TABLE, path, row_group_size=500)
+    return path
+
+
+def duckdb_connection(folder: Path) -> Any:
+    import ibis
+
+    connection = ibis.duckdb.connect()
+    connection.create_table("base", TABLE)
+    connection.con.execute("CREATE VIEW seen AS SELECT * FROM base WHERE number >= 0")
+    connection.con.execute("CREATE TEMP TABLE passing AS SELECT * FROM base")
+    connection.con.execute("CREATE TABLE other AS SELECT number FROM base")
+    return connection
+
+
+def joined(folder: Path) -> Any:
+    connection = duckdb_connection(folder)
+    return connection.table("base").join(connection.table("other"), "number").order_by("number")
+
+
+def cached(folder: Path) -> Any:
+    import xorq.api as xo
+    from xorq.caching import ParquetCache
+
+    source = xo.connect()
+    cache = ParquetCache.from_kwargs(source=source, base_path=folder / "cache")
+    return xo.deferred_read_parquet(str(parquet(folder)), source).filter(lambda table: table.number >= 0).cache(cache)
+
+
+def deferred(folder: Path) -> Any:
+    import xorq.api as xo
+
+    return xo.deferred_read_parquet(str(parquet(folder)), xo.connect())
+
+
+def memtable(folder: Path) -> Any:
+    import xorq.api as xo
+
+    return xo.memtable(TABLE)
+
+
+SOURCES: dict[str, tuple[str | None, Callable[[Path], Any]]] = {
+    **{f"path on {name}": (name, parquet) for name in BACKENDS},
+    **{f"text of a path on {name}": (name, lambda folder: str(parquet(folder))) for name in BACKENDS},
+    **{f"arrow on {name}": (name, lambda folder: TABLE) for name in BACKENDS},
+    **{f"frame on {name}": (name, lambda folder: TABLE.to_pandas()) for name in BACKENDS},
+    "table": (None, lambda folder: duckdb_connection(folder).table("base")),
+    "view": (None, lambda folder: duckdb_connection(folder).table("seen")),
+    "temporary table": (None, lambda folder: duckdb_connection(folder).table("passing")),
+    "read_parquet of ibis": (None, lambda folder: duckdb_connection(folder).read_parquet(parquet(folder))),
+    "join": (None, joined),
+    "deferred read": (None, deferred),
+    "filtered deferred read": (None, lambda folder: deferred(folder).filter(lambda table: table.number >= 0)),
+    "cached expression": (None, cached),
+    "memtable": (None, memtable),
+}
+
+
+def values(statistics: lf.Statistics) -> dict[tuple[str, str, str], object]:
+    return {
+        (scope, column, name): (cell.value, cell.basis, type(cell.error))
+        for scope, columns in statistics.items()
+        for column, cells in columns.items()
+        for name, cell in cells.items()
+    }
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_sources_give_the_same(name: str, tmp_path: Path) -> None:
+    backend, make = SOURCES[name]
+    with lf.DataFlow(make(tmp_path), backend) as flow, lf.DataFlow(TABLE) as judge:
+        assert dict(flow.schema) == dict(judge.schema)
+        rows = flow.rows(lf.State(), (0, ROWS))
+        if name == "cached expression":  # filled by the caller's engine, in the order in which its partitions end
+            assert rows.equals(flow.rows(lf.State(), (0, ROWS)))
+            rows = rows.sort_by("number")
+        assert rows.equals(TABLE)
+        assert flow.rows(STATE, (3, 400)).num_rows == judge.rows(STATE, (3, 400)).num_rows
+        assert flow.rows(SORTED, (3, 400)).equals(judge.rows(SORTED, (3, 400)))
+        assert values(flow.apply(STATE).resolve()) == values(judge.apply(STATE).resolve())
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_plans_are_ordinary_expressions(name: str, tmp_path: Path) -> None:
+    backend, make = SOURCES[name]
+    with lf.DataFlow(make(tmp_path), backend) as flow:
+        plan = flow.compile(STATE)
+        for table in (plan.raw, plan.clean, plan.filtered, plan.shown, plan.ordered):
+            assert list(table.execute().columns) == ["number", "half", "word"]
+        executed = plan.window(0, 50).execute()
+        assert executed["number"].tolist() == flow.rows(STATE, (0, 50))["number"].to_pylist()
+        assert executed.shape[0] == 50
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_csv_is_the_same_table_everywhere(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("day,flight,delay,late\n2013-01-01,UA 1,3.5,true\n2013-01-02,,,false\n,B6 2,-1,\n")
+    with lf.DataFlow(path, backend) as flow:
+        assert [str(type) for type in flow.schema.values()] == ["date32[day]", "string", "double", "bool"]
+        rows = flow.rows(lf.State(sort=[lf.Sort("delay")]), (0, 9))
+        assert rows["flight"].to_pylist() == ["B6 2", "UA 1", None]
+        assert rows["late"].to_pylist() == [None, True, False]
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_glob_is_read_in_the_order_of_names(backend: str, tmp_path: Path) -> None:
+    for part in (2, 0, 1):
+        pq.write_table(TABLE.slice(part * 1_000, 1_000), tmp_path / f"part{part}.parquet")
+    with lf.DataFlow(tmp_path / "part*.parquet", backend) as flow:
+        assert flow.rows(lf.State(), (0, ROWS)).equals(TABLE.slice(0, 3_000))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_names_of_files_are_unharmed(backend: str, tmp_path: Path) -> None:
+    names = ["A", "a", "", "self", 'with "quotes"', "two words", "Größe"]
+    table = pa.table([pa.array([position, None]) for position in range(len(names))], names=names)
+    pq.write_table(table, tmp_path / "names.parquet")
+    with lf.DataFlow(tmp_path / "names.parquet", backend) as flow:
+        assert list(flow.schema) == names
+        for position, name in enumerate(names):
+            kept = flow.rows(lf.State(filters=[lf.Filter(name, "==", position)]), (0, 9))
+            assert kept.num_rows == 1
+            assert kept.column_names == names
+        assert flow.apply(lf.State()).resolve()["raw"]["a"]["max"].value == 1
+
+
+@pytest.mark.parametrize(
+    ("index", "expected"),
+    [
+        (pd.RangeIndex(3), ["x"]),
+        (pd.Index([0, 1, 2]), ["x"]),
+        (pd.Index([5, 1, 2]), ["index", "x"]),
+        (pd.Index(["a", "b", "c"], name="key"), ["key", "x"]),
+        (pd.MultiIndex.from_tuples([("a", 1), ("a", 2), ("b", 1)], names=["letter", None]), ["letter", "level_1", "x"]),
+        (pd.RangeIndex(3, name="x"), ["x", "x (2)"]),
+    ],
+    ids=["range", "counted", "numbers", "named", "levels", "same name"],
+)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_index_that_says_something_is_columns_in_front(backend: str, index: pd.Index, expected: list[str]) -> None:
+    with lf.DataFlow(pd.DataFrame({"x": [7, 8, 9]}, index=index), backend) as flow:
+        assert list(flow.schema) == expected
+        assert flow.rows(lf.State(), (0, 9)).column(expected[-1]).to_pylist() == [7, 8, 9]
+
+
+def test_backends_are_chosen_by_the_source(tmp_path: Path) -> None:
+    chosen = {
+        "pandas": TABLE.to_pandas(),
+        "duckdb": TABLE,
+        "xorq": deferred(tmp_path),
+    }
+    for backend, source in chosen.items():
+        with lf.DataFlow(source) as flow:
+            assert flow.backend == backend
+    with lf.DataFlow(parquet(tmp_path)) as flow:
+        assert flow.backend == "duckdb"
+
+
+def test_a_callers_connection_is_left_as_it_was(tmp_path: Path) -> None:
+    connection = duckdb_connection(tmp_path)
+
+    def seen() -> tuple[Any, Any]:
+        settings = connection.con.execute("SELECT name, value FROM duckdb_settings()").fetchall()
+        views = connection.con.execute("SELECT view_name FROM duckdb_views() WHERE NOT internal").fetchall()
+        return settings, (views, connection.con.execute("SELECT table_name FROM duckdb_tables()").fetchall())
+
+    before = seen()
+    with lf.DataFlow(connection.table("base")) as flow:
+        flow.apply(STATE).resolve()
+        assert seen() == before
+    assert seen() == before
+    assert connection.table("base").count().execute() == ROWS
+
+
+def test_what_was_materialised_is_removed_on_close(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    with lf.DataFlow(joined(tmp_path)) as flow:
+        assert flow.row_count(lf.State()) == ROWS
+        assert list(tmp_path.glob("lazyflow-*"))
+    assert not list(tmp_path.glob("lazyflow-*"))
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lazyflow")]
+
+
+def test_a_connection_without_order_warns_and_is_materialised(tmp_path: Path) -> None:
+    connection = duckdb_connection(tmp_path)
+    connection.con.execute("SET preserve_insertion_order = false")
+    with pytest.warns(UserWarning, match="preserve_insertion_order"):
+        flow = lf.DataFlow(connection.table("base"))
+    with flow:
+        first = flow.rows(lf.State(), (0, ROWS))
+        assert first.equals(flow.rows(lf.State(), (0, ROWS)))
+        assert sorted(first["number"].to_pylist()) == list(range(ROWS))
+
+
+def test_a_changed_file_is_seen_after_refresh(tmp_path: Path) -> None:
+    path = parquet(tmp_path)
+    for backend in BACKENDS:
+        with lf.DataFlow(path, backend) as flow:
+            step = flow.apply(lf.State())
+            assert step.resolve()["raw"].rows.value == ROWS
+            pq.write_table(TABLE.slice(0, 10), path)
+            flow.refresh()
+            with pytest.raises(lf.Superseded):
+                step.resolve()
+            assert flow.apply(lf.State()).resolve()["raw"].rows.value == 10
+        parquet(tmp_path)
