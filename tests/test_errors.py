@@ -173,7 +173,7 @@ def test_an_unknown_backend_is_named() -> None:
         lf.DataFlow(TABLE, backend="oracle")
 
 
-@pytest.mark.parametrize("data", [None, 3, {"a": [1]}, [1, 2], object()], ids=repr)
+@pytest.mark.parametrize("data", [None, 3, {"a": [1]}, [1, 2], pytest.param(object(), id="object")], ids=repr)
 def test_a_source_is_one(harness: Harness, data: Any) -> None:
     with pytest.raises(lf.InvalidInput, match=r"cannot open a .*expected a path or glob"):
         lf.DataFlow(data, backend=harness.backend())
