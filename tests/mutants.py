@@ -294,7 +294,20 @@ def run_tests(folder: Path, tests: tuple[str, ...], *options: str) -> Outcome:
     """Run tests on a copy, in a process of their own."""
     environment = {**os.environ, "MUTANT": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "LAZYFLOW_PATIENCE": "5"}
     environment["PYTHONPATH"] = os.pathsep.join([str(folder), str(folder / "backends")])
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "witness", "-p", "no:cacheprovider", *options, *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "witness",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        "0",
+        *options,
+        *tests,
+    ]
     began = time.monotonic()
     try:
         done = subprocess.run(

@@ -18,6 +18,8 @@ from lazyflow.testing.scalars import DATES, FLOATS, INTEGERS, TEXTS, Sample, eac
 from lazyflow.testing.statistics import test_statistics_of_many_rows as test_statistics_of_many_rows
 from tests.drivers import HARNESSES
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(params=["duckdb", "xorq", "pandas"])
 def harness(request: pytest.FixtureRequest, tmp_path: Path) -> Harness:

@@ -79,7 +79,7 @@ class XorqBackend(Backend):
     def execute(self, query: Query, token: CancelToken) -> pa.Table:
         """The answer to a query, from the session of its phase."""
         opened = self._opened
-        rows, statistics = self._sessions()
+        rows, statistics = self._sessions()[0], self._sessions()[-1]
         assert opened is not None
         session = statistics if query.deferred else rows
         if isinstance(query, ValueCountsQuery):
@@ -121,13 +121,14 @@ class XorqBackend(Backend):
                 self._statements[plan] = shown
         return f"SELECT * FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
-    def _sessions(self) -> tuple[Session, Session]:
-        """Rows and statistics: on two cores each has one."""
+    def _sessions(self) -> tuple[Session, ...]:
+        """Those of rows and of statistics, which get all cores but one; where that is one, they share a session."""
         if self._rows is None or self._statistics is None:
+            cores = max(1, (os.cpu_count() or 2) - 1)
             self._rows = Session(partitions=1)
-            self._statistics = Session(partitions=max(1, (os.cpu_count() or 2) - 1))
+            self._statistics = self._rows if cores == 1 else Session(cores)
             self._statistics.connection.con.register_udaf(QUANTILES_FUNCTION)
-        return self._rows, self._statistics
+        return (self._rows,) if self._statistics is self._rows else (self._rows, self._statistics)
 
     def _scratch_folder(self) -> str:
         if self._scratch is None:
