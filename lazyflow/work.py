@@ -274,7 +274,8 @@ class Work:
             return
         generation._superseded = True
         generation.rows_token.cancel()
-        if self._running is not None and not any(self._running.cells & g.wanted.keys for g in self._current.values()):
+        running = self._running
+        if running is not None and not any(running.concerns & g.wanted.keys for g in self._current.values()):
             self._token.cancel()
 
     def _notify(self, generations: list[Generation]) -> None:
@@ -310,7 +311,7 @@ class Work:
     def _break(self, query: StatisticsQuery, fault: LazyflowError) -> None:
         """End the generations that want a query which can neither be answered nor split: they would ask it for ever."""
         with self._changed:
-            broken = [g for g in self._current.values() if query.cells & g.wanted.keys]
+            broken = [g for g in self._current.values() if query.concerns & g.wanted.keys]
             for generation in broken:
                 generation._fault = fault
         self._notify(broken)
@@ -380,7 +381,7 @@ class Work:
     def _deliver(self, query: StatisticsQuery, cells: dict[CellKey, Cell]) -> None:
         self.cache.put(cells)
         with self._changed:
-            concerned = [g for g in self._current.values() if query.cells & g.wanted.keys]
+            concerned = [g for g in self._current.values() if query.concerns & g.wanted.keys]
             for generation in concerned:
                 generation._cells.update(cells)
         self._notify(concerned)

@@ -65,7 +65,7 @@ def parity(*names: str, backend: str = "duckdb") -> tuple[str, ...]:
     return tuple(f"tests/test_cases.py::test_{name}[{backend}]" for name in names)
 
 
-RUNNING = "not any(self._running.cells & g.wanted.keys for g in self._current.values())"
+RUNNING = "not any(running.concerns & g.wanted.keys for g in self._current.values())"
 KEY = "self.plan.source.fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin"
 SHARED_PHASE = """
 class _Everywhere:

@@ -24,6 +24,10 @@ class Ask:
         self.silent = silent
         self.cells = frozenset(keys)
 
+    @property
+    def concerns(self):
+        return self.cells
+
     def read(self, answer):
         return {key: Cell(key) for key in self.keys if key not in self.silent}
 

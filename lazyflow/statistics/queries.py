@@ -70,6 +70,14 @@ class StatisticsQuery(Query):
         self.native = native
         self.cells = frozenset(want.key for want in wants)
 
+    @property
+    def concerns(self) -> frozenset[CellKey]:
+        """Keys by which views know that the query is for them: its cells, and the number of rows of its scope.
+
+        A query for numbers of distinct values has no cell that a view asked for, and is yet for views of its scope.
+        """
+        return self.cells | {self.rows_key}
+
     @abstractmethod
     def read(self, answer: pa.Table) -> dict[CellKey, Cell]:
         """The cells that the engine's answer gives; may hold more than was wanted."""
