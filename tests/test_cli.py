@@ -482,7 +482,12 @@ def test_values_beyond_python_are_text() -> None:
 
 
 def start(*words: str | Path, **how: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen([*COMMAND, *map(str, words)], text=True, stderr=subprocess.PIPE, **how)
+    """The command as a terminal starts it; what a background job starts, as CI may be, would ignore interrupts."""
+
+    def listen() -> None:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+    return subprocess.Popen([*COMMAND, *map(str, words)], text=True, stderr=subprocess.PIPE, preexec_fn=listen, **how)
 
 
 @pytest.fixture
