@@ -162,9 +162,9 @@ def compile_plan(source: Source, state: State, transforms: Transforms, dialect: 
     """
     ns = dialect.ns
     raw = Stage(source.table, source.columns, digest(source.table))
-    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, source, ns)
+    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, ns)
     filtered = _filtered(clean, state, dialect)
-    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, source, ns)
+    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, ns)
     for sort in state.sort:
         _check_sort(sort, shown)
     transformed = shown is not filtered or clean is not raw
@@ -219,9 +219,7 @@ def _stable(value: Any) -> Any:
     return repr(value)
 
 
-def _transformed(
-    what: str, name: str | None, known: Mapping[str, Transform], before: Stage, source: Source, ns: ex.Namespace
-) -> Stage:
+def _transformed(what: str, name: str | None, known: Mapping[str, Transform], before: Stage, ns: ex.Namespace) -> Stage:
     """The stage after a registered function, which sees a table without data and so cannot execute anything."""
     if name is None:
         return before
@@ -240,13 +238,13 @@ def _transformed(
         raise TransformError(f"{what} {name!r} must return a table expression, it returned {type(result).__name__}")
     op: Any = result.op()
     bound = before.table if op == blank.op() else op.replace({blank.op(): before.table.op()}).to_expr()
-    columns = _columns(bound, before, source)
+    columns = _columns(bound, before)
     if not columns:
         raise TransformError(f"{what} {name!r} returned a table without columns")
     return Stage(bound, columns, digest(bound))
 
 
-def _columns(table: ex.Table, before: Stage, source: Source) -> tuple[SourceColumn, ...]:
+def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
     """The columns of a table that a registered function made; those it left alone keep outside names and types."""
     known = {column.inside: column for column in before.columns}
     types_before = dict(before.table.schema().items())
