@@ -132,15 +132,15 @@ MUTANTS = (
     Mutant(
         "wanted raw work is cancelled",
         "lazyflow/work.py",
-        f"if self._running is not None and {RUNNING}:",
-        "if self._running is not None:",
+        f"if running is not None and {RUNNING}:",
+        "if running is not None:",
         parity("wanted_raw_work_goes_on_however_fast_someone_types"),
     ),
     Mutant(
         "unwanted work is not cancelled",
         "lazyflow/work.py",
-        f"if self._running is not None and {RUNNING}:",
-        "if self._running is not None and not self._current:",
+        f"if running is not None and {RUNNING}:",
+        "if running is not None and not self._current:",
         parity("unwanted_work_leaves_the_engine"),
     ),
     Mutant(
