@@ -127,6 +127,12 @@ def inside_names(names: Iterable[str]) -> list[str]:
     ]
 
 
+def arrow_inside(table: pa.Table) -> tuple[tuple[SourceColumn, ...], pa.Table]:
+    """The columns of an Arrow table, and the table under their inside names."""
+    columns = columns_of(table.column_names, table.schema.types)
+    return columns, table.rename_columns([column.inside for column in columns])
+
+
 def columns_of(names: Iterable[object], types: Iterable[pa.DataType]) -> tuple[SourceColumn, ...]:
     """The columns of a source from its own names and Arrow types."""
     outside = outside_names(names)

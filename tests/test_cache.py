@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import lazyflow as lf
-from lazyflow.cache import Cache
+from lazyflow.cache import Cache, Memo
 from lazyflow.errors import EngineError
 from lazyflow.statistics.registry import CellKey
 from lazyflow.statistics.results import Cell
@@ -97,3 +97,18 @@ def test_every_part_of_a_key_counts() -> None:
     for field in CellKey._fields:
         assert cache.get(one._replace(**{field: 2 if field == "version" else "other"})) is None
     assert cache.get(CellKey(*one)) == Cell(1)
+
+
+def test_a_memo_computes_once_and_forgets_the_longest_unused() -> None:
+    memo: Memo[str, str] = Memo(2)
+    computed: list[str] = []
+
+    def letter(key: str) -> str:
+        return memo.get_or(key, lambda: computed.append(key) or key.upper())
+
+    assert [letter(key) for key in "abab"] == list("ABAB")
+    assert computed == ["a", "b"]
+    letter("c")
+    assert (memo.get("a"), memo.get("b"), memo.get("c")) == (None, "B", "C")
+    memo.clear()
+    assert memo.get("c") is None

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import ibis
-from cachetools import LRUCache
 
 from lazyflow.backend import Backend, Capabilities
+from lazyflow.cache import Memo
 from lazyflow.data import expression_family, is_arrow, is_frame, source_error, unsupported
 from lazyflow.errors import LazyflowError
-from lazyflow.expressions import Column, Namespace
+from lazyflow.expressions import Namespace, Table
 from lazyflow.plan import Plan
 from lazyflow.query import Query, RowsQuery
 from lazyflow.source import Source
@@ -55,18 +55,13 @@ class DuckDBBackend(Backend):
         self._own: Any = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._opened: Opened | None = None
-        self._statements: LRUCache[Plan, str] = LRUCache(64)
-        self._templates: LRUCache[Any, str] = LRUCache(16)
-        self._lock = threading.Lock()
+        self._statements: Memo[Plan, str] = Memo(64)
+        self._templates: Memo[tuple[tuple[str, ...], Any], str] = Memo(16)
 
     @property
     def ns(self) -> Namespace:
         """Upstream ibis."""
         return ibis
-
-    def comparable(self, column: Column) -> Column:
-        """The column as it is: the opened source holds every type in a form that compares."""
-        return column
 
     def open(self, data: Any) -> Source:
         """Open files, a frame, an Arrow table, or an ibis table on DuckDB."""
@@ -118,13 +113,9 @@ class DuckDBBackend(Backend):
         if isinstance(query, ValueCountsQuery):
             return self._counting(query)
         if not isinstance(query, RowsQuery):
-            return str(ibis.to_sql(query.expression, dialect="duckdb", pretty=False))
-        with self._lock:  # around the look-up only: rows never wait for the compiling of statistics
-            ordered = self._statements.get(query.plan)
-        if ordered is None:
-            ordered = str(ibis.to_sql(query.plan.ordered, dialect="duckdb", pretty=False))
-            with self._lock:
-                self._statements[query.plan] = ordered
+            return _sql(query.expression)
+        plan = query.plan
+        ordered = self._statements.get_or(plan, lambda: _sql(plan.ordered))
         return f"SELECT * FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _counting(self, query: ValueCountsQuery) -> str:
@@ -132,18 +123,15 @@ class DuckDBBackend(Backend):
 
         Building it takes 50 ms for 19 columns, in which no other Python thread gets far.
         """
-        schema, names = query.stage.table.schema(), tuple(column.inside for column in query.columns)
-        key = (names, schema)
-        with self._lock:
-            template = self._templates.get(key)
-        if template is None:
+        table = query.stage.table
+        schema, names = table.schema(), tuple(column.inside for column in query.columns)
+
+        def compile_template() -> str:
             scope = ibis.table(schema, name=_SCOPE)
-            branches = query.expression.op().replace({query.stage.table.op(): scope.op()}).to_expr()
-            template = str(ibis.to_sql(branches, dialect="duckdb", pretty=False))
-            with self._lock:
-                self._templates[key] = template
-        rows = str(ibis.to_sql(query.stage.table, dialect="duckdb", pretty=False))
-        return f'WITH "{_SCOPE}" AS ({rows}) SELECT * FROM ({template})'
+            return _sql(query.expression.op().replace({table.op(): scope.op()}).to_expr())
+
+        template = self._templates.get_or((names, schema), compile_template)
+        return f'WITH "{_SCOPE}" AS ({_sql(table)}) SELECT * FROM ({template})'
 
     def _engine(self) -> Any:
         """Our own in-memory engine, made when first needed."""
@@ -157,6 +145,10 @@ class DuckDBBackend(Backend):
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="lazyflow-")
         return self._scratch.name
+
+
+def _sql(table: Table) -> str:
+    return str(ibis.to_sql(table, dialect="duckdb", pretty=False))
 
 
 def _interrupt(cursor: duckdb.DuckDBPyConnection, done: threading.Event) -> None:

@@ -18,7 +18,7 @@ import sqlglot as sg
 from lazyflow.data import arrow_from_frame, find_files, plain_arrow
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
-from lazyflow.source import Fingerprint, Source, SourceColumn, columns_of, inside_names, outside_names
+from lazyflow.source import Fingerprint, Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
 
 if TYPE_CHECKING:
     import duckdb
@@ -119,8 +119,7 @@ def open_arrow(engine: Any, arrow: pa.Table) -> Opened:
 
     if not arrow.num_columns:
         raise SourceError("the Arrow table has no columns")
-    plain = plain_arrow(arrow)
-    columns = columns_of(arrow.column_names, plain.schema.types)
+    columns, plain = arrow_inside(plain_arrow(arrow))
     arrays = []
     for column in plain.columns:
         if pat.is_timestamp(column.type) and column.type.tz and column.type.unit == "ns":
@@ -128,7 +127,7 @@ def open_arrow(engine: Any, arrow: pa.Table) -> Opened:
         elif pat.is_duration(column.type):
             column = column.cast(pa.int64())  # DuckDB's intervals do not come back as durations
         arrays.append(column)
-    lent = pa.table(arrays, names=[column.inside for column in columns])
+    lent = pa.table(arrays, names=plain.column_names)
     name = f"lazyflow_{next(_names)}"
     engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
     table = engine.table(name)

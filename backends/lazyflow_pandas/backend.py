@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime
 import os
 import re
-import threading
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
@@ -14,17 +13,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import xorq.vendor.ibis as ibis
 import xorq.vendor.ibis.expr.operations as ops
-from cachetools import LRUCache
 from xorq.backends.pandas import Backend as Executor
 from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 
 from lazyflow.backend import Backend, Capabilities
+from lazyflow.cache import Memo
 from lazyflow.data import arrow_from_frame, expression_family, find_files, is_arrow, is_frame, plain_arrow, unsupported
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.plan import Plan, digest, row_wise
 from lazyflow.query import CountQuery, Query, RowsQuery
-from lazyflow.source import Fingerprint, Source, columns_of
+from lazyflow.source import Fingerprint, Source, arrow_inside
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
@@ -52,10 +51,9 @@ class PandasBackend(Backend):
         self._arrow: pa.Table = pa.table({})
         self._frame: pd.DataFrame | None = None
         self._leaf: Any = None
-        self._lock = threading.Lock()
-        self._evaluations: LRUCache[str, Evaluation] = LRUCache(64)
-        self._scopes: LRUCache[str, pa.Table] = LRUCache(3)
-        self._orders: LRUCache[Plan, pa.Array] = LRUCache(2)
+        self._evaluations: Memo[str, Evaluation] = Memo(64)
+        self._scopes: Memo[str, pa.Table] = Memo(3)
+        self._orders: Memo[Plan, pa.Array] = Memo(2)
 
     @property
     def ns(self) -> Namespace:
@@ -78,19 +76,16 @@ class PandasBackend(Backend):
         arrow, fingerprint = self._read(data)
         if not arrow.num_columns:
             raise SourceError("the source has no columns")
-        plain = plain_arrow(arrow)
-        columns = columns_of(arrow.column_names, plain.schema.types)
-        fields = [pa.field(column.inside, array.type) for column, array in zip(columns, plain.columns, strict=True)]
-        self._arrow = pa.table(plain.columns, schema=pa.schema(fields))
+        columns, self._arrow = arrow_inside(plain_arrow(arrow))
         self._frame = frame_from_arrow(self._arrow)
         executor = Executor()
         executor.do_connect({"source": self._frame})
         schema = PyArrowSchema.to_ibis(self._arrow.schema)
         table = ops.DatabaseTable("source", schema, executor).to_expr()
         self._leaf = table.op()
-        with self._lock:
-            for kept in (self._evaluations, self._scopes, self._orders):
-                kept.clear()
+        self._evaluations.clear()
+        self._scopes.clear()
+        self._orders.clear()
         return Source(table, columns, fingerprint, positional=True)
 
     def _read(self, data: Any) -> tuple[pa.Table, Fingerprint]:
@@ -158,15 +153,14 @@ class PandasBackend(Backend):
 
     def _order(self, plan: Plan, rows: pa.Table, token: CancelToken) -> pa.Array:
         """The row numbers of a plan's ordered table; Arrow's sort is stable, by code point, and puts NULL last."""
-        order = self._orders.get(plan)
-        if order is None:
+
+        def sort() -> pa.Array:
             keys = [(name, "descending" if descending else "ascending") for name, descending in plan.sort_keys]
             token.check()
             sortable = pa.table({name: _sortable(rows[name]) for name, _ in keys})
-            order = pc.sort_indices(sortable, sort_keys=keys, null_placement="at_end")
-            with self._lock:
-                self._orders[plan] = order
-        return order
+            return pc.sort_indices(sortable, sort_keys=keys, null_placement="at_end")
+
+        return self._orders.get_or(plan, sort)
 
     def _aggregate(self, query: Query, token: CancelToken) -> pa.Table:
         expression = query.expression
@@ -177,19 +171,13 @@ class PandasBackend(Backend):
         """All rows of a stage, kept for the queries that follow."""
         if table.op() == self._leaf:
             return self._arrow
-        rows = self._scopes.get(key)
-        if rows is None:
-            rows = pa.concat_tables([_schema(table).empty_table(), *self._blocks(table, key, token)])
-            with self._lock:
-                self._scopes[key] = rows
-        return rows
+        return self._scopes.get_or(
+            key, lambda: pa.concat_tables([_schema(table).empty_table(), *self._blocks(table, key, token)])
+        )
 
     def _blocks(self, table: Table, key: str, token: CancelToken) -> Iterator[pa.Table]:
         """The rows of a table, block by block where each row of it comes from one row of the source, else at once."""
-        with self._lock:
-            evaluation = self._evaluations.get(key)
-            if evaluation is None:
-                evaluation = self._evaluations[key] = Evaluation(table.op(), self._leaf)
+        evaluation = self._evaluations.get_or(key, lambda: Evaluation(table.op(), self._leaf))
         schema, frame = _schema(table), self._whole()
         if not row_wise(table, self._leaf.to_expr()):
             yield arrow_from_result(evaluation(frame, token.check), schema)

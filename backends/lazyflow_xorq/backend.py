@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import xorq.vendor.ibis as ibis
-from cachetools import LRUCache
 
 from lazyflow.backend import Backend, Capabilities
+from lazyflow.cache import Memo
 from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_frame, source_error, unsupported
 from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Column, Namespace, Table
@@ -42,8 +41,7 @@ class XorqBackend(Backend):
         self._statistics: Session | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._opened: Opened | None = None
-        self._statements: LRUCache[Plan, str] = LRUCache(64)
-        self._lock = threading.Lock()
+        self._statements: Memo[Plan, str] = Memo(64)
 
     @property
     def ns(self) -> Namespace:
@@ -113,12 +111,7 @@ class XorqBackend(Backend):
         plan = query.plan
         if plan.state.sort or not plan.positional:
             return self._statement(session, query.expression, opened)
-        with self._lock:
-            shown = self._statements.get(plan)
-        if shown is None:
-            shown = self._statement(session, plan.shown, opened)
-            with self._lock:
-                self._statements[plan] = shown
+        shown = self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened))
         return f"SELECT * FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _sessions(self) -> tuple[Session, ...]:

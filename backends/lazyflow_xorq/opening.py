@@ -19,7 +19,7 @@ from lazyflow.data import Files, find_files, plain_arrow
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
 from lazyflow.plan import row_wise
-from lazyflow.source import Fingerprint, Source, columns_of
+from lazyflow.source import Fingerprint, Source, arrow_inside, columns_of, inside_names, outside_names
 from lazyflow_xorq.session import Session
 
 
@@ -46,8 +46,7 @@ def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: 
     schema = pq.read_schema(files.paths[0])
     if not schema.names:
         raise SourceError(f"{path}: the file has no columns")
-    columns = columns_of(schema.names, schema.types)
-    if any(column.inside != name for column, name in zip(columns, schema.names, strict=True)):
+    if inside_names(outside_names(schema.names)) != schema.names:
         # DataFusion drops the second of two equal names: such files are read by Arrow and renamed.
         return open_arrow(sessions, pa.concat_tables([pq.read_table(found) for found in files.paths]), fingerprint)
     paths = [str(found.resolve()) for found in files.paths]
@@ -60,10 +59,7 @@ def open_arrow(sessions: Sequence[Session], arrow: pa.Table, fingerprint: Finger
     """An Arrow table, registered as it is: nothing is copied."""
     if not arrow.num_columns:
         raise SourceError("the Arrow table has no columns")
-    plain = plain_arrow(arrow)
-    columns = columns_of(arrow.column_names, plain.schema.types)
-    fields = [pa.field(column.inside, array.type) for column, array in zip(columns, plain.columns, strict=True)]
-    renamed = pa.table(plain.columns, schema=pa.schema(fields))
+    columns, renamed = arrow_inside(plain_arrow(arrow))
     scan = _name()
     batches = renamed.to_batches(max_chunksize=8_192) or [pa.RecordBatch.from_pylist([], schema=renamed.schema)]
     for session in sessions:
