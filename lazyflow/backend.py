@@ -145,12 +145,18 @@ class Backend(ABC):
         What it returns holds the rows of the new view and the statistics that were already known, and no deferred query
         was issued between its call and its return.
         """
+
+        def fetch(window: tuple[int, int], token: CancelToken) -> pa.Table:
+            if window[0] == window[1]:
+                return plan.no_rows()
+            with rows_phase():
+                return self.run(RowsQuery(plan, *window), token)
+
         rows = generation.first_rows(window)
         if rows is None:
-            with rows_phase():
-                rows = self.run(RowsQuery(plan, *window), generation.rows_token)
+            rows = fetch(window, generation.rows_token)
             generation.keep_first_rows(window, rows)
-        return Step(plan, view, window, rows, generation)
+        return Step(plan, view, window, rows, generation, fetch)
 
 
 def _first_line(error: BaseException) -> str:

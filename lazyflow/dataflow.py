@@ -24,6 +24,7 @@ from lazyflow.state import State
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import View
 from lazyflow.step import Step
+from lazyflow.threads import Threads
 from lazyflow.work import CancelToken, Watcher, Work
 
 if TYPE_CHECKING:
@@ -139,6 +140,24 @@ class DataFlow:
     def schema(self) -> Mapping[str, pa.DataType]:
         """Name to Arrow type of the source's columns."""
         return self._shared.source.schema
+
+    @property
+    def cleanings(self) -> tuple[str, ...]:
+        """Names of the registered cleanings."""
+        return tuple(self._transforms.cleanings)
+
+    @property
+    def post_processings(self) -> tuple[str, ...]:
+        """Names of the registered post-processings."""
+        return tuple(self._transforms.post_processings)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the files of the source were written to, replaced or removed since they were opened.
+
+        `refresh` opens them anew. Of data that lies in no files nothing is known; False.
+        """
+        return self._shared.source.fingerprint.outdated
 
     def compile(self, state: State) -> Plan:
         """The state as ibis expressions, one per stage; nothing is executed.
@@ -267,7 +286,7 @@ class DataFlow:
     async def apply_async(self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()) -> Step:
         """As `apply`, without blocking the event loop; a cancelled task withdraws what the flow wants."""
         try:
-            return await asyncio.to_thread(self.apply, state, window, columns)
+            return await Threads().run(self.apply, state, window, columns)
         except asyncio.CancelledError:
             self._shared.work.end(self._owner)
             raise
@@ -399,10 +418,10 @@ class DataFlow:
 
 
 async def _in_thread(function: Callable[..., R], *args: Any) -> R:
-    """Call `function(*args, token)` in a thread; the token is cancelled with the task."""
+    """Call `function(*args, token)` in a thread of its own; the token is cancelled with the task."""
     token = CancelToken()
     try:
-        return await asyncio.to_thread(function, *args, token)
+        return await Threads().run(function, *args, token)
     except asyncio.CancelledError:
         token.cancel()
         raise

@@ -109,6 +109,12 @@ class Plan:
         """Name to Arrow type of the shown table."""
         return MappingProxyType({column.name: column.type for column in self.stages["shown"].columns})
 
+    def no_rows(self) -> pa.Table:
+        """The shown table without its rows, under the names and types that callers see."""
+        import pyarrow as pa
+
+        return pa.schema(list(self.schema.items())).empty_table()
+
     @cached_property
     def ordered(self) -> ex.Table:
         """The shown table in the order of the state's sort; ties keep the order of the source."""

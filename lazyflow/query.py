@@ -48,10 +48,7 @@ class RowsQuery(Query):
 
     def finish(self, answer: pa.Table) -> pa.Table:
         """The rows under the names and types that callers see."""
-        import pyarrow as pa
-
-        columns = self.plan.stages["shown"].columns
-        schema = pa.schema([pa.field(column.name, column.type) for column in columns])
+        columns, schema = self.plan.stages["shown"].columns, self.plan.no_rows().schema
         answer = answer.select([column.inside for column in columns]).rename_columns(
             [column.name for column in columns]
         )

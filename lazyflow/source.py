@@ -29,19 +29,30 @@ class Fingerprint:
         Any text that changes when the data does.
     durable
         Whether another process would find the same value for the same data.
+    paths
+        The files that hold the data, where it lies in files.
     """
 
     value: str
     durable: bool = False
+    paths: tuple[Path, ...] = ()
 
     @classmethod
     def of_files(cls, paths: Iterable[Path]) -> Fingerprint:
         """Identity of files: resolved path, size in bytes, modification time in nanoseconds, inode."""
-        parts = []
-        for path in paths:
+        parts, files = [], tuple(paths)
+        for path in files:
             stat = path.stat()
             parts.append(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}")
-        return cls("files " + " ".join(parts), durable=True)
+        return cls("files " + " ".join(parts), durable=True, paths=files)
+
+    @property
+    def outdated(self) -> bool:
+        """Whether the files are no longer those that were opened: written to, replaced, or gone."""
+        try:
+            return bool(self.paths) and Fingerprint.of_files(self.paths).value != self.value
+        except OSError:
+            return True
 
     @classmethod
     def of_opening(cls) -> Fingerprint:

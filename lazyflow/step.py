@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from lazyflow.plan import Plan
+from lazyflow.errors import Cancelled, LazyflowError
+from lazyflow.plan import Plan, check_window
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import View
-from lazyflow.work import Generation
+from lazyflow.threads import Threads
+from lazyflow.work import CancelToken, Generation
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+Fetch: TypeAlias = "Callable[[tuple[int, int], CancelToken], pa.Table]"
+"""How a step gets the rows of a window of its view."""
 
 
 class Step:
@@ -29,12 +34,15 @@ class Step:
         The first rows of the view, as a table under the names and types of `schema`.
     """
 
-    def __init__(self, plan: Plan, view: View, window: tuple[int, int], rows: pa.Table, generation: Generation) -> None:
+    def __init__(
+        self, plan: Plan, view: View, window: tuple[int, int], rows: pa.Table, generation: Generation, fetch: Fetch
+    ) -> None:
         self.plan = plan
         self.window = window
         self.rows = rows
         self._view = view
         self._generation = generation
+        self._fetch = fetch
 
     @property
     def generation(self) -> int:
@@ -60,6 +68,69 @@ class Step:
     def complete(self) -> bool:
         """Whether all statistics are known (a failed cell is known to have failed)."""
         return self._generation.complete
+
+    @property
+    def queries_started(self) -> int:
+        """How many statistics queries were begun that this step wanted, so far."""
+        return self._generation.queries_started
+
+    @property
+    def queries_cancelled(self) -> int:
+        """How many of them were stopped because a newer state did not want them."""
+        return self._generation.queries_cancelled
+
+    def fetch(self, window: tuple[int, int], token: CancelToken | None = None) -> pa.Table:
+        """Further rows of this view: `window[0]` to `window[1]` (exclusive); asks for no statistics, ever.
+
+        Parameters
+        ----------
+        window
+            The rows to fetch: (start, stop), stop exclusive.
+        token
+            Stops the query in the engine when it is cancelled.
+
+        Raises
+        ------
+        InvalidValue
+            If the window is none.
+        Superseded
+            If a newer state took this one's place, before or meanwhile.
+        Cancelled
+            If the token was cancelled.
+        EngineError
+            If the engine fails.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from lazyflow import DataFlow, State
+        >>> with DataFlow(pa.table({"x": [1, 2, 3, 4]})) as flow:
+        ...     flow.apply(State(), (0, 2)).fetch((2, 4))["x"].to_pylist()
+        [3, 4]
+        """
+        window, token = check_window(window), token or CancelToken()
+        try:
+            with self._generation.rows_token.on_cancel(token.cancel):
+                return self._fetch(window, token)
+        except Cancelled:
+            self._generation.check()
+            raise
+
+    async def fetch_async(self, window: tuple[int, int]) -> pa.Table:
+        """As `fetch`, without blocking the event loop; a cancelled task stops the query."""
+        token = CancelToken()
+        try:
+            return await Threads().run(self.fetch, window, token)
+        except asyncio.CancelledError:
+            token.cancel()
+            raise
+
+    def give_up(self, fault: LazyflowError) -> None:
+        """Wait no longer for statistics from an engine that does not answer: who waits gets `fault`.
+
+        The engine may answer nevertheless, later; what it then gives is kept for whoever asks next.
+        """
+        self._generation.give_up(fault)
 
     def resolve(self, timeout: float | None = None) -> Statistics:
         """The statistics phase: compute what is not known, wait for it, and return all statistics.
@@ -95,6 +166,11 @@ class Step:
         Superseded
             As `resolve` does.
         """
+        async for _ in self.changes():
+            yield self.statistics
+
+    async def changes(self) -> AsyncGenerator[None, None]:
+        """As `updates`, but without reading the statistics: what they are is for the caller to look up."""
         loop, changed = asyncio.get_running_loop(), asyncio.Event()
 
         def wake() -> None:
@@ -109,8 +185,8 @@ class Step:
                 await changed.wait()
                 changed.clear()
                 if not self._generation.settled:
-                    yield self.statistics
+                    yield
             self._generation.check()
-            yield self.statistics
+            yield
         finally:
             end()

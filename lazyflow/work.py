@@ -12,6 +12,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from lazyflow.cache import Cache
@@ -105,6 +106,8 @@ class Generation:
         self._fault: LazyflowError | None = None
         self._rows: tuple[tuple[int, int], pa.Table] | None = None
         self._asked: object = None
+        self.queries_started = 0
+        self.queries_cancelled = 0
 
     @property
     def superseded(self) -> bool:
@@ -124,6 +127,11 @@ class Generation:
     def complete(self) -> bool:
         """Whether everything wanted is known."""
         return all(self.known(key) is not None for key in self.wanted.keys)
+
+    def stands_for(self, wanted: Wanted) -> bool:
+        """Whether this generation will do for what is wanted; one that broke is no help to anybody."""
+        mine = self.wanted
+        return self._fault is None and mine.identity == wanted.identity and mine.keys == wanted.keys
 
     def first_rows(self, window: tuple[int, int]) -> pa.Table | None:
         """The rows of a window, if an equal state was applied for the same one before."""
@@ -166,6 +174,10 @@ class Generation:
         """Have `listener` called after each change, from any thread; returns how to end that."""
         return self._work.subscribe(self, listener)
 
+    def give_up(self, fault: LazyflowError) -> None:
+        """Wait no longer for an engine that does not answer; see `Work.give_up`."""
+        self._work.give_up(self, fault)
+
 
 class Work:
     """All statistics work of a flow and its forks.
@@ -186,8 +198,8 @@ class Work:
         self._numbers: dict[object, int] = {}
         self._running: StatisticsQuery | None = None
         self._token = CancelToken()
-        self._worker: threading.Thread | None = None
-        self._last_worker: threading.Thread | None = None
+        self._worker: Thread | None = None
+        self._last_worker: Thread | None = None
         self._closed = False
         self._watchers: tuple[Watcher, ...] = ()
 
@@ -208,7 +220,7 @@ class Work:
             if self._closed:
                 raise LazyflowError("the flow is closed")
             before = self._current.get(owner)
-            if before is not None and before.wanted.identity == wanted.identity and before.wanted.keys == wanted.keys:
+            if before is not None and before.stands_for(wanted):
                 before.wanted = wanted  # the order of priority may be another
                 return before
             self._numbers[owner] = self._numbers.get(owner, 0) + 1
@@ -236,17 +248,37 @@ class Work:
         with self._changed:
             self._closed = True
             worker = self._last_worker  # it may have nothing left to do, and yet not be gone
-        if worker is not None and worker is not threading.current_thread():
+        if worker is not None and worker is not current_thread():
             worker.join()
 
     def start(self, generation: Generation) -> None:
         """See `Generation.start`."""
         with self._changed:
             generation._started = True
-            if self._worker is None and not generation.superseded and not generation.complete:
-                self._worker = threading.Thread(target=self._loop, name="lazyflow-statistics", daemon=True)
-                self._last_worker = self._worker
-                self._worker.start()
+            if self._worker is None and not generation.settled:
+                self._start_worker()
+
+    def _start_worker(self) -> None:
+        self._worker = Thread(target=self._loop, name="lazyflow-statistics", daemon=True)
+        self._last_worker = self._worker
+        self._worker.start()
+
+    def give_up(self, generation: Generation, fault: LazyflowError) -> None:
+        """Wait no longer for the query that runs, if it is what keeps a generation from going on.
+
+        Generations that want it end with `fault`. The thread that runs it is left to itself, for it may never come
+        back, and another one takes its place. A query that others want, and this one does not, is given its time.
+        """
+        with self._changed:
+            running = self._running
+            if running is None or generation.settled:
+                return
+            if not (running.concerns & generation.wanted.keys or self._token.cancelled):
+                return
+            self._token.cancel()
+            self._running = None
+            self._start_worker()
+        self._break(running, fault)
 
     def wait(self, generation: Generation, timeout: float | None) -> None:
         """See `Generation.wait`."""
@@ -276,6 +308,7 @@ class Work:
         generation.rows_token.cancel()
         running = self._running
         if running is not None and not any(running.concerns & g.wanted.keys for g in self._current.values()):
+            generation.queries_cancelled += bool(running.concerns & generation.wanted.keys)
             self._token.cancel()
 
     def _notify(self, generations: list[Generation]) -> None:
@@ -289,24 +322,30 @@ class Work:
                 log.exception("a listener of statistics failed")
 
     def _loop(self) -> None:
+        me = current_thread()
         while True:
             with self._changed:
+                if self._worker is not me:  # given up
+                    return
                 query = self._next()
                 self._running, self._token = query, CancelToken()
                 if query is None:
                     self._worker = None
                     return
                 token = self._token
+                for generation in self._current.values():
+                    generation.queries_started += bool(query.concerns & generation.wanted.keys)
             try:
                 self._execute(query, token)
             except Cancelled:
                 log.debug("cancelled: %d cells", len(query.cells))
-            except Exception as error:
+            except BaseException as error:  # whatever it is: without a worker nobody would get statistics any more
                 log.exception("a statistics query broke")
                 self._break(query, EngineError(f"a statistics query broke: {type(error).__name__}: {error}"))
             finally:
                 with self._changed:
-                    self._running = None
+                    if self._worker is me:
+                        self._running = None
 
     def _break(self, query: StatisticsQuery, fault: LazyflowError) -> None:
         """End the generations that want a query which can neither be answered nor split: they would ask it for ever."""

@@ -103,16 +103,16 @@ MUTANTS = (
     Mutant(
         "first phase computes",
         "lazyflow/backend.py",
-        "        return Step(plan, view, window, rows, generation)\n",
+        "        return Step(plan, view, window, rows, generation, fetch)\n",
         "        generation.start()\n        generation.wait()\n"
-        "        return Step(plan, view, window, rows, generation)\n",
+        "        return Step(plan, view, window, rows, generation, fetch)\n",
         parity("the_rows_phase_asks_for_rows_alone"),
     ),
     Mutant(
         "first phase starts the work",
         "lazyflow/backend.py",
-        "        return Step(plan, view, window, rows, generation)\n",
-        "        generation.start()\n        return Step(plan, view, window, rows, generation)\n",
+        "        return Step(plan, view, window, rows, generation, fetch)\n",
+        "        generation.start()\n        return Step(plan, view, window, rows, generation, fetch)\n",
         parity("what_nobody_resolves_is_not_computed"),
     ),
     Mutant(
@@ -125,8 +125,8 @@ MUTANTS = (
     Mutant(
         "equal state restarts",
         "lazyflow/work.py",
-        "            if before is not None and before.wanted.identity == wanted.identity",
-        "            if before is not None and before is wanted",
+        "            if before is not None and before.stands_for(wanted):\n",
+        "            if before is not None and before.wanted is wanted:\n",
         parity("an_equal_state_joins_what_runs"),
     ),
     Mutant(

@@ -30,7 +30,7 @@ import lazyflow as lf
 from lazyflow.cli import main
 from lazyflow.show.asking import parse_columns, parse_filter, parse_sort
 from lazyflow.show.summary import summary_table
-from lazyflow.show.values import python_values
+from lazyflow.values import python_values
 
 NEEDS = {"duckdb": "duckdb", "pandas": "xorq", "xorq": "xorq"}
 BACKENDS = [

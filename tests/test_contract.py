@@ -138,10 +138,13 @@ def test_names_of_a_flow_and_of_a_step() -> None:
     flow = {
         *("apply", "rows", "row_count", "apply_async", "rows_async", "row_count_async", "stream"),
         *("backend", "schema", "compile", "register_cleaning", "register_post_processing"),
-        *("fork", "refresh", "close", "watch_statistics_queries"),
+        *("fork", "refresh", "close", "watch_statistics_queries", "cleanings", "post_processings", "outdated"),
     }
     assert set(public(lf.DataFlow)) == flow
-    step = {"complete", "generation", "resolve", "resolve_async", "schema", "statistics", "superseded", "updates"}
+    step = {
+        *("complete", "generation", "resolve", "resolve_async", "schema", "statistics", "superseded", "updates"),
+        *("fetch", "fetch_async", "changes", "give_up", "queries_started", "queries_cancelled"),
+    }
     assert set(public(lf.Step)) == step
     assert list(inspect.signature(lf.DataFlow.apply).parameters) == ["self", "state", "window", "columns"]
     for name in ("rows", "row_count", "apply"):

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.errors import NotForThisType
-from lazyflow.show.values import cell_json, plain, python_values
 from lazyflow.statistics.results import Cell, Statistics
 from lazyflow.step import Step
+from lazyflow.values import cell_json, plain, python_values
 
 if TYPE_CHECKING:
     from lazyflow.statistics.queries import StatisticsQuery

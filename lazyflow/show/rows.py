@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 from rich.text import Text
 
 from lazyflow.show.fitting import Lines, beside, cut, fitting
-from lazyflow.show.values import MISSING, python_values, shown
+from lazyflow.show.values import MISSING, shown
 from lazyflow.step import Step
 from lazyflow.types import NUMBERS, kind
+from lazyflow.values import python_values
 
 if TYPE_CHECKING:
     import pyarrow as pa
