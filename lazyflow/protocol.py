@@ -148,11 +148,12 @@ class Options(msgspec.Struct, frozen=True):
 class Outcome(msgspec.Struct, frozen=True):
     """How a change went, once it is over; times in milliseconds since it was accepted, None for what never came.
 
-    `ended` says how: all statistics are known ("final"), a newer change came ("superseded"), or "error".
+    `ended` says how: rows and all statistics are there ("final"), a newer change came ("superseded"), they cannot be
+    had ("error"), or the session ended before ("closed").
     """
 
     generation: int
-    ended: Literal["final", "superseded", "error"]
+    ended: Literal["final", "superseded", "error", "closed"]
     milliseconds: float
     rows_milliseconds: float | None
     summary_milliseconds: float | None

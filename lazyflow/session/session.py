@@ -1,0 +1,419 @@
+"""One shared view: changes are taken in their order, rows come first, statistics after; the newest state wins."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+from collections import deque
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lazyflow.dataflow import DataFlow
+from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, SourceError, Superseded
+from lazyflow.plan import check_columns
+from lazyflow.protocol import CLOSE_CODES, VERSION, Options, Outcome, Refused, StatisticSchema, Window, error_of
+from lazyflow.session.board import Board, News
+from lazyflow.session.client import Client
+from lazyflow.session.current import Current
+from lazyflow.session.rows import GivenRows, WantedRows, encode_rows
+from lazyflow.settings import Settings
+from lazyflow.state import OPERATORS, State
+from lazyflow.statistics.builtin import BUILTIN
+from lazyflow.step import Step
+from lazyflow.threads import Threads
+from lazyflow.work import CancelToken
+
+log = logging.getLogger("lazyflow.session")
+
+_CHANGES_KEPT = 64
+_OUTCOMES_KEPT = 20
+_THREADS = 16
+_GONE = object()
+_ENDED = object()
+
+
+@dataclass(frozen=True)
+class _Change:
+    """A change that nobody has looked at yet, or that is being looked at."""
+
+    number: int
+    state: State
+    client: Client | None
+    request: int | None = None
+    window: Window | None = None
+    columns: tuple[str, ...] | None = None
+    reopened: bool = False
+
+
+@dataclass(eq=False)
+class _Fetch:
+    """Rows that are being fetched."""
+
+    current: Current
+    wanted: WantedRows
+    token: CancelToken
+    task: asyncio.Task[tuple[bytes, int]]
+
+    def abandon(self) -> None:
+        """Stop the query, and do not wait until the engine lets go of it."""
+        self.token.cancel()
+        self.task.cancel()
+
+
+class _Outdated(SourceError):
+    """The source's files changed while a query read them."""
+
+
+class Session:
+    """One shared view.
+
+    Everything here runs on one event loop; what may take long runs in threads beside it.
+
+    Parameters
+    ----------
+    flow
+        A fork of its own, that is closed with the session.
+    name
+        By which clients may join it.
+    source
+        Name of the table.
+    settings
+        Bounds and times.
+    when_left
+        Called with the session after a client left, and when the session broke.
+    """
+
+    def __init__(
+        self, flow: DataFlow, name: str, source: str, settings: Settings, when_left: Callable[[Session], None]
+    ) -> None:
+        self.name = name
+        self.source = source
+        self.settings = settings
+        self.clients: dict[Client, object] = {}
+        self.current: Current | None = None
+        self.superseded: deque[Outcome] = deque(maxlen=_OUTCOMES_KEPT)
+        self._flow = flow
+        self._when_left = when_left
+        self._numbers = itertools.count(1)
+        self._changes: list[_Change] = []
+        self._changes_wait = asyncio.Event()
+        self._rows_wait = asyncio.Event()
+        self._applying = False
+        self._fetch: _Fetch | None = None
+        self._following: asyncio.Task[None] | None = None
+        self._threads = Threads(_THREADS)
+        self._closed = False
+        self._tasks = [self._forever(self._take_changes()), self._forever(self._fetch_rows())]
+
+    def _forever(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Run a task of the session; if it breaks, the session is over, and its clients are told."""
+        task = asyncio.create_task(work)
+
+        def ended(task: asyncio.Task[None]) -> None:
+            if not task.cancelled() and task.exception() is not None:
+                log.error("session %s broke", self.name[:6], exc_info=task.exception())
+                self.close(1011, CLOSE_CODES[1011])
+                self._when_left(self)
+
+        task.add_done_callback(ended)
+        return task
+
+    @property
+    def introduction(self) -> dict[str, Any]:
+        """What a client needs to know of the service, with its first frame."""
+        options = Options(
+            operators=OPERATORS,
+            cleanings=self._flow.cleanings,
+            post_processings=self._flow.post_processings,
+            statistics=tuple(StatisticSchema(item.name, item.group, tuple(sorted(item.kinds))) for item in BUILTIN),
+            max_window_rows=self.settings.max_window_rows,
+            max_columns=self.settings.max_columns,
+        )
+        return {"version": VERSION, "session": self.name, "source": self.source, "options": options}
+
+    # -- what clients do
+
+    def join(self, client: Client) -> None:
+        """A client comes; it is sent the current state as soon as its rows are there."""
+        self.clients[client] = None
+
+    def left(self, client: Client) -> None:
+        """A client is gone; rows that only it wanted are not computed any more."""
+        if self.clients.pop(client, _GONE) is not _GONE:
+            self.rows_wanted()
+            self._when_left(self)
+
+    def open(self, state: State, client: Client) -> None:
+        """The first state, asked for by the first client."""
+        self.change(state, client, None, client.window, client.columns)
+
+    def change(
+        self, state: State, client: Client | None, request: int | None, window: Window, columns: tuple[str, ...]
+    ) -> None:
+        """A client wants another state. Of several the newest that is valid is accepted; the others are passed over."""
+        self._enqueue(_Change(next(self._numbers), state, client, request, window, columns))
+
+    def _enqueue(self, change: _Change) -> None:
+        self._changes.append(change)
+        if len(self._changes) > _CHANGES_KEPT:
+            _pass_over(self._changes.pop(0))
+        self._changes_wait.set()
+
+    def rows_wanted(self) -> None:
+        """Some client sees other rows now: fetch them, and leave off what nobody sees any more."""
+        fetch = self._fetch
+        if fetch is not None and not self._still_seen(fetch):
+            fetch.abandon()
+        self._rows_wait.set()
+
+    def _still_seen(self, fetch: _Fetch) -> bool:
+        if fetch.current is not self.current:
+            return False
+        seen = [client.sees(fetch.current) for client in self.clients]
+        return any(fetch.wanted == wanted or fetch.wanted.overlaps(wanted) for wanted in seen)
+
+    # -- changes
+
+    async def _take_changes(self) -> None:
+        while True:
+            await self._changes_wait.wait()
+            self._changes_wait.clear()
+            while self._changes:
+                change = self._changes.pop()  # the newest; those before it have their turn only if it is not valid
+                self._applying = True
+                try:
+                    others = [client.columns for client in self.clients if client is not change.client]
+                    current, news = await self._threads.run(self._apply, change, others)
+                except Exception as error:  # noqa: BLE001 - answered, and logged unless the client is to blame
+                    self._applying = False
+                    self._refuse(change, error)
+                else:
+                    self._applying = False
+                    self._accept(change, current, news)
+
+    def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> tuple[Current, News]:
+        """The view of a change, where other clients see these columns; in a thread."""
+        if self._flow.outdated:
+            log.info("the files of %r changed: they are opened anew", self.source)
+            self._flow.refresh()
+        plan = self._flow.compile(change.state)
+        check_columns(change.columns or (), plan.schema)
+        in_sight = {name for columns in [change.columns or (), *others] for name in columns or plan.schema}
+        step = self._flow.apply(change.state, (0, 0), [name for name in plan.schema if name in in_sight])
+        current = Current(step, Board(), self.name, change.reopened)
+        return current, current.board.look(step.statistics)
+
+    def _refuse(self, change: _Change, error: Exception) -> None:
+        if not isinstance(error, InvalidInput):
+            log.warning("a change failed: %s", error, exc_info=not isinstance(error, LazyflowError))
+        if change.client is not None:
+            change.client.fail(error, change.request)
+        else:
+            for client in self.clients:
+                client.fail(error)
+        if self.current is not None and self.current.step.superseded:
+            self.current.stale = True
+            if change.client is not None:  # else it was tried just now
+                self.reopen_if_stale()
+        if self.current is None and isinstance(error, InvalidInput) and change.state != State() and not self._changes:
+            self._enqueue(_Change(next(self._numbers), State(), None))  # the table is shown nevertheless
+
+    def _accept(self, change: _Change, current: Current, news: News) -> None:
+        before = self.current
+        if before is None or before.generation != current.generation:
+            self._end(before, "superseded")
+            self.current = current
+            current.add_statistics(news)
+            for client in self.clients:
+                client.forget_rows()
+            if self._following is not None:
+                self._following.cancel()
+                self._following = None
+        for passed in [other for other in self._changes if other.number < change.number]:
+            self._changes.remove(passed)
+            _pass_over(passed)
+        if change.client is not None:
+            change.client.accepted(change.request, change.window, change.columns)
+            if change.client in self.clients:  # it is served first
+                self.clients = {change.client: None} | self.clients
+        self.rows_wanted()
+        self._wake()
+
+    def _reopen(self, current: Current) -> None:
+        """The source is no longer what the current state was accepted for: accept the state anew."""
+        if current is self.current:
+            current.stale = True
+            if not self._applying:  # else it is a newer change that took its place, and is about to be accepted
+                self.reopen_if_stale()
+
+    def reopen_if_stale(self) -> None:
+        """Try again to open the source, if the current view cannot go on without."""
+        if self.current is not None and self.current.stale and not self._changes:
+            self._enqueue(_Change(next(self._numbers), self.current.step.plan.state, None, reopened=True))
+
+    def _end(self, current: Current | None, how: Literal["final", "superseded", "error", "closed"]) -> None:
+        outcome = current.end(how) if current is not None else None
+        if outcome is not None and outcome.ended == "superseded":
+            self.superseded.append(outcome)
+
+    def _wake(self) -> None:
+        for client in self.clients:
+            client.wake()
+
+    # -- rows
+
+    async def _fetch_rows(self) -> None:
+        while True:
+            self._rows_wait.clear()
+            wanted = self._next_rows()
+            if wanted is None:
+                await self._rows_wait.wait()
+                continue
+            assert self.current is not None
+            await self._fetch_one(self.current, wanted)
+
+    def _next_rows(self) -> WantedRows | None:
+        """The rows that the client lacks who has waited longest."""
+        current = self.current
+        if current is None or current.stale:
+            return None
+        for client in list(self.clients):
+            wanted = client.wanted_rows(current)
+            if wanted is not None:
+                self.clients[client] = self.clients.pop(client)  # the others have their turn before it has another
+                return wanted
+            client.wake()
+        return None
+
+    async def _fetch_one(self, current: Current, wanted: WantedRows) -> None:
+        token = CancelToken()
+        task = asyncio.create_task(self._threads.run(self._rows, current.step, wanted, token))
+        fetch = self._fetch = _Fetch(current, wanted, token, task)
+        try:
+            await asyncio.wait({task}, timeout=self.settings.rows_timeout)
+        finally:
+            self._fetch = None
+            if not task.done():
+                fetch.abandon()
+        if task.cancelled():
+            return
+        error = task.exception() if task.done() else Refused("timeout")
+        if current is not self.current:
+            return
+        if error is None:
+            body, number = task.result()
+            given = GivenRows(wanted, body)
+            current.add_rows(given, number)
+            self._start_statistics(current)
+            if current.final:
+                self._end(current, "final")
+        elif isinstance(error, Cancelled):
+            return
+        elif isinstance(error, Superseded) or (isinstance(error, _Outdated) and not current.reopened):
+            self._reopen(current)
+            return
+        else:
+            log.warning("rows failed: %s", error, exc_info=error)
+            current.reopened = False  # the next time that rows are wanted, it is tried again
+            given = GivenRows(wanted, error=error_of(error))
+            if not current.has_rows:
+                self._end(current, "error")
+        for client in self.clients:
+            client.give(given, current)
+
+    def _rows(self, step: Step, wanted: WantedRows, token: CancelToken) -> tuple[bytes, int]:
+        """Rows as a body, and their number; in a thread."""
+        table = step.fetch(wanted.window, token)
+        self._check_source()
+        return encode_rows(table, wanted), table.num_rows
+
+    def _check_source(self) -> None:
+        """What was read is of use only if the files are still those that the view was made for."""
+        if self._flow.outdated:
+            raise _Outdated("the files of the source changed while they were read")
+
+    # -- statistics
+
+    def _start_statistics(self, current: Current) -> None:
+        """Now that rows are there, the statistics phase begins; it does not wait until anybody has been sent them."""
+        if self._following is None and not current.board.complete:
+            self._following = self._forever(self._follow(current))
+
+    async def _follow(self, current: Current) -> None:
+        try:
+            changes = current.step.changes()
+            try:
+                while await self._next_change(current, changes):
+                    news = await self._threads.run(self._look, current)
+                    if current is not self.current:
+                        return
+                    current.add_statistics(news)
+                    if current.final:
+                        self._end(current, "final")
+                    self._wake()
+            finally:
+                await changes.aclose()
+        except (Superseded, _Outdated):
+            self._reopen(current)
+        except LazyflowError as error:
+            log.warning("statistics failed: %s", error, exc_info=error)
+            current.failure = error_of(error)
+            self._end(current, "error")
+            self._wake()
+
+    async def _next_change(self, current: Current, changes: AsyncGenerator[None, None]) -> bool:
+        """Wait until more is known, False if all is; where it takes too long, the engine is given up."""
+        waiting = asyncio.ensure_future(anext(changes, _ENDED))
+        try:
+            while not waiting.done():
+                await asyncio.wait({waiting}, timeout=self.settings.statistics_timeout)
+                if not waiting.done():
+                    current.step.give_up(Refused("timeout"))
+        finally:
+            if not waiting.done():
+                waiting.cancel()
+                with suppress(asyncio.CancelledError):
+                    await waiting
+        return waiting.result() is not _ENDED
+
+    def _look(self, current: Current) -> News:
+        """What is new in the statistics; in a thread."""
+        statistics = current.step.statistics
+        self._check_source()
+        return current.board.look(statistics)
+
+    # -- the end
+
+    def close(self, code: int = 1000, reason: str = "the session has ended") -> None:
+        """End the session: its clients are told, what runs for it is stopped."""
+        if self._closed:
+            return
+        self._closed = True
+        for task in [*self._tasks, *([self._following] if self._following else [])]:
+            task.cancel()
+        if self._fetch is not None:
+            self._fetch.abandon()
+        self._end(self.current, "closed")
+        for client in list(self.clients):
+            client.close(code, reason)
+        self.clients.clear()
+        self._flow.close()
+
+    async def closed(self, timeout: float) -> bool:
+        """Wait until its tasks and threads are gone, at most `timeout` seconds; whether they are."""
+        await asyncio.gather(*self._tasks, *([self._following] if self._following else []), return_exceptions=True)
+        return await Threads().run(self._threads.join, timeout)
+
+    @property
+    def over(self) -> bool:
+        """Whether the session was closed."""
+        return self._closed
+
+
+def _pass_over(change: _Change) -> None:
+    """A newer change was accepted in place of this one."""
+    if change.client is not None:
+        change.client.accepted(change.request, None, None)
