@@ -1,0 +1,73 @@
+"""A service at a real socket, in the test's own event loop; and clients that say anything at all."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import quote
+
+from tornado.httpclient import HTTPRequest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.websocket import WebSocketClientConnection, websocket_connect
+
+from lazyflow import DataFlow
+from lazyflow.protocol import Frame
+from lazyflow.server import close_app, make_app
+from lazyflow.service import Service
+from lazyflow.settings import Settings
+
+PATIENCE = 60.0
+"""Seconds after which a test that waits for what does not come has failed; no test needs them to pass."""
+
+
+@dataclass(frozen=True)
+class Server:
+    """Where it is, and what is behind it."""
+
+    address: str
+    token: str
+    service: Service
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.address}/?token={quote(self.token)}"
+
+    async def raw(self, join: Any = None, **fields: Any) -> WebSocketClientConnection:
+        """A websocket without the manners of `lazyflow.client`: `join` is sent as it is."""
+        text = json.dumps(fields) if join is None else join
+        url = f"ws://{self.address}/ws?join={quote(text)}"
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return await websocket_connect(HTTPRequest(url, headers=headers), max_message_size=100_000_000)
+
+
+@asynccontextmanager
+async def serving(flows: Mapping[str, DataFlow] | DataFlow, **settings: Any) -> AsyncIterator[Server]:
+    """A server over these tables, until the block ends."""
+    named = {"table": flows} if isinstance(flows, DataFlow) else flows
+    app = make_app(named, Settings(**settings))
+    server = HTTPServer(app)
+    sockets = bind_sockets(0, "127.0.0.1")
+    server.add_sockets(sockets)
+    try:
+        address = f"127.0.0.1:{sockets[0].getsockname()[1]}"
+        yield Server(address, app.settings["access"].token, app.settings["service"])
+    finally:
+        server.stop()
+        await close_app(app)
+        await server.close_all_connections()
+
+
+async def next_frame(connection: WebSocketClientConnection) -> Frame | None:
+    """What the service says next; None once it says nothing more."""
+    data = await asyncio.wait_for(asyncio.ensure_future(connection.read_message()), PATIENCE)
+    return Frame.decode(data) if isinstance(data, bytes) else None
+
+
+def run(main: Any) -> Any:
+    """Run a test's coroutine; one that hangs fails."""
+    return asyncio.run(asyncio.wait_for(main, PATIENCE))
