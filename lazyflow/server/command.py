@@ -12,6 +12,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
@@ -23,11 +24,14 @@ from tornado.web import Application
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.errors import InvalidInput
+from lazyflow.server.access import Access
 from lazyflow.server.app import close_app, make_app
 from lazyflow.settings import Settings
 
 _REQUEST_BYTES = 65_536
 """Bound on the head and on the body of a request; the service takes no bodies."""
+
+_LAST_PORT = 65_535
 
 _IDLE = 120.0
 """Seconds that a connection without a request is kept."""
@@ -76,6 +80,7 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
     # Threads that compile expressions hold the interpreter for 5 ms at a time by default, and the event loop, which
     # has many short things to do, waits for each of them.
     sys.setswitchinterval(0.001)
+    settings = replace(settings, token=Access(settings).token)  # refuses, where it does, before anything is opened
     with ExitStack() as stack:
         sockets = _listen(settings.host, settings.port)
         for each in sockets:
@@ -120,13 +125,15 @@ async def _serve(app: Application, sockets: list[socket.socket], settings: Setti
 
 def _listen(host: str, port: int) -> list[socket.socket]:
     where = f"{host or '*'}:{port}"
+    if port > _LAST_PORT:
+        raise InvalidInput(f"cannot listen at {where}: ports end at {_LAST_PORT}")  # Linux would count on from 0
     try:
         return bind_sockets(port, host)
     except OSError as error:
         if error.errno == errno.EADDRINUSE:
-            raise InvalidInput(f"{where} is in use: choose another --port, 0 takes any free one") from error
+            raise InvalidInput(f"{where} is in use: choose another with --port; 0 takes any that is free") from error
         raise InvalidInput(f"cannot listen at {where}: {error.strerror or error}") from error
-    except (OverflowError, UnicodeError) as error:
+    except UnicodeError as error:  # of the host's name
         raise InvalidInput(f"cannot listen at {where}: {error}") from error
 
 

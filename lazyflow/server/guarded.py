@@ -53,7 +53,6 @@ class Guarded(RequestHandler):
         if not self.access.origin_allowed(self.request.headers.get("Origin"), host):
             raise HTTPError(403, "origin not allowed (--allow-origins)")
         if self.needs_token and not self.access.admits(self.given, self.get_cookie(cookie_name(host))):
-            self.set_header("WWW-Authenticate", "Bearer")
             raise HTTPError(401, "no token, or a wrong one")
 
     @property

@@ -137,10 +137,13 @@ class Socket(Guarded, WebSocketHandler):
         """Send a frame; done when the operating system has taken it."""
         self._excused += 1
         try:
-            sent = self.write_message(frame.encode(), binary=True)
-            await asyncio.wait_for(sent, self.service.settings.client_timeout)
-        except TimeoutError:
-            raise _DidNotRead from None
+            # Not `wait_for`: it would cancel what Tornado's stream goes on to use.
+            sent = asyncio.ensure_future(self.write_message(frame.encode(), binary=True))
+            sent.add_done_callback(_seen)
+            done, _ = await asyncio.wait({sent}, timeout=self.service.settings.client_timeout)
+            if not done:
+                raise _DidNotRead
+            sent.result()
         finally:
             self._excused -= 1
 
@@ -160,6 +163,12 @@ class Socket(Guarded, WebSocketHandler):
             else:
                 self.ping()
                 pinged = True
+
+
+def _seen(sent: asyncio.Future[None]) -> None:
+    """Look at how it went, which asyncio complains of otherwise where nobody waits any more."""
+    if not sent.cancelled():
+        sent.exception()
 
 
 def _short(reason: str) -> str:

