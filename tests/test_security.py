@@ -414,6 +414,16 @@ async def test_a_client_that_is_gone_without_a_word_is_noticed() -> None:
 
 
 @in_loop
+async def test_a_client_that_is_made_to_wait_is_not_taken_for_dead() -> None:
+    async with serving(ping_interval=0.1, max_messages_per_second=2) as server:
+        client = await server.connect()
+        for number in range(6):  # of which the last two wait for half a second each, and pongs behind them
+            client.write_message(f'{{"type": "state_change", "state": {{}}, "request": {number}}}')
+        await until_frame(client, lambda header: getattr(header, "request", None) == 5)
+        client.close()
+
+
+@in_loop
 async def test_there_are_no_more_sessions_and_clients_than_allowed() -> None:
     async with serving(max_sessions=1, max_clients=2) as server:
         first = await server.connect()

@@ -82,10 +82,8 @@ class Socket(Guarded, WebSocketHandler):
         self._heard = True
 
     def on_close(self) -> None:
-        """Let go of everything."""
+        """Let go of everything; `_send_all` lets the client leave."""
         self._sockets.discard(self)
-        if self._client is not None:
-            self._client.leave()
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
