@@ -41,6 +41,13 @@ class Figure:
         return asdict(self)
 
 
+def columns(figure: Figure) -> tuple[str, ...]:
+    """The cells of a figure's line in a table: what, backend, figure, must reach, whether it does, behind it."""
+    mark = {True: "yes", False: "[red]NO[/red]", None: ""}[figure.met]
+    value = f"{figure.value:,.2f}{figure.unit}" if figure.unit == "x" else f"{figure.value:,.1f} {figure.unit}"
+    return figure.what, figure.backend, value, figure.budget, mark, figure.detail
+
+
 def seconds(function: Callable[[], object]) -> float:
     """How long one call takes."""
     start = time.perf_counter()
