@@ -355,6 +355,8 @@ class Client:
         self._give_answers(event)
         waiting, self._waiting = self._waiting, []
         for predicate, asked in waiting:
+            if asked.answer.done():
+                continue  # given up
             try:
                 if not predicate(self.view):
                     self._waiting.append((predicate, asked))
