@@ -65,10 +65,11 @@ class Threads:
             failure: BaseException | None = None
             try:
                 result = context.run(function, *args, **kwargs)
-            except StopIteration as error:  # a future cannot carry it
-                failure = RuntimeError(f"{function}: {error!r}")
-            except BaseException as error:  # noqa: BLE001 - handed to whoever waits
-                failure = error
+            except Exception as error:  # noqa: BLE001 - handed to whoever waits
+                failure = error if not isinstance(error, StopIteration) else RuntimeError(repr(error))
+            except BaseException as error:  # noqa: BLE001 - whoever waits must not be ended by an engine's SystemExit
+                failure = EngineError(f"{type(error).__name__}: {error}")
+                failure.__cause__ = error
             with self._lock:
                 self._alive.discard(current_thread())
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more

@@ -10,6 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from lazyflow.errors import LazyflowError
@@ -43,6 +44,15 @@ _ERRORS_KEPT = 100
 """A client that is owed more answers to broken requests than that does not read them."""
 
 
+@dataclass(frozen=True)
+class Sight:
+    """What a client saw when it asked for a change; `moved` counts its requests for rows until then."""
+
+    window: Window
+    columns: tuple[str, ...]
+    moved: int = 0
+
+
 class Client:
     """One reader of a session; made by `Service.join`.
 
@@ -73,6 +83,7 @@ class Client:
         self._passing: GivenRows | None = None
         self._change_answered: int | None = None
         self._rows_request: int | None = None
+        self._moved = 0
         self._version = 0
         self._row_count: dict[str, int] = {}
         self._final = False
@@ -107,7 +118,7 @@ class Client:
         window = self.window if change.window is None else change.window
         columns = self.columns if change.columns is None else change.columns
         window, columns = _within(window, columns, self._session)
-        self._session.change(change.state, self, change.request, window, columns)
+        self._session.change(change.state, self, change.request, Sight(window, columns, self._moved))
 
     def _request_rows(self, request: RowsRequest) -> None:
         current = self._session.current
@@ -119,6 +130,7 @@ class Client:
         if request.generation < current.generation and not self.owes_state(current):
             return  # the newer state was sent already, with rows of its own
         self.window, self.columns = window, columns
+        self._moved += 1
         self._rows_request = request.request
         self._owed_rows = True
         self._rows = None
@@ -148,14 +160,18 @@ class Client:
 
     # -- what the session does
 
-    def accepted(self, request: int | None, window: Window | None, columns: tuple[str, ...] | None) -> None:
-        """A change of this client was accepted, or passed over for a newer one (then its window is left as it was)."""
+    def accepted(self, request: int | None, sight: Sight) -> None:
+        """A change of this client was accepted; what it asked to see since then is newer than what came with it."""
         self._change_answered = request
-        if window is not None and columns is not None:
-            self.window, self.columns = window, columns
-            self._owed_state = True  # also where the state is the one before
+        self._owed_state = True  # also where the state is the one before
+        if sight.moved == self._moved:
+            self.window, self.columns = sight.window, sight.columns
             self._owed_rows = False
-            self._rows_request = None
+
+    def passed_over(self, request: int | None) -> None:
+        """A newer change was accepted in place of one of this client."""
+        self._change_answered = request
+        self._owed_state = True
 
     def owes_state(self, current: Current) -> bool:
         """Whether the client has not been sent this state."""
@@ -183,6 +199,11 @@ class Client:
         elif given.error is None and self._owed_rows and given.wanted.overlaps(seen) and not self.owes_state(current):
             self._passing = given
             self.wake()
+
+    def failed(self) -> None:
+        """The view of the current state is broken: the client is told so, in place of what it waits for."""
+        self._failure_sent = False
+        self.wake()
 
     def wake(self) -> None:
         """There may be something to send."""
@@ -249,6 +270,9 @@ class Client:
         return self._rows is not None and self._rows.wanted == wanted
 
     def _rows_for(self, current: Current) -> GivenRows | None:
+        if current.stale and current.failure is not None:
+            self._failure_sent = True
+            return GivenRows(self.sees(current), error=current.failure)
         if not self._has(self.sees(current), current):
             return None
         rows, self._rows = self._rows, None
@@ -257,7 +281,9 @@ class Client:
     def _state(self, current: Current, rows: GivenRows) -> Frame:
         session, step = self._session, current.step
         before = self._sent.generation if self._sent is not None else current.generation
-        self._sent, self._owed_state, self._owed_rows = current, False, False
+        if current is not self._sent:
+            self._owed_rows = False
+        self._sent, self._owed_state = current, False
         self._version = current.board.version
         self._row_count = dict(current.row_count)
         if rows.error is not None:

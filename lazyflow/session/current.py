@@ -78,7 +78,9 @@ class Current:
             self.row_count |= {scope: start + number for scope in plan.scopes if plan.stages[scope].digest == shown}
 
     def add_statistics(self, news: News) -> None:
-        """More is known."""
+        """More is known; what nobody sees (the edges of histograms) is no news."""
+        if not news.cells and news.complete == self.board.complete and self.board.version:
+            return
         self.board.add(news)
         self.row_count |= self.board.row_count(self.board.version - 1)
         for group in GROUPS:

@@ -7,16 +7,15 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, SourceError, Superseded
 from lazyflow.plan import check_columns
-from lazyflow.protocol import CLOSE_CODES, VERSION, Options, Outcome, Refused, StatisticSchema, Window, error_of
+from lazyflow.protocol import CLOSE_CODES, VERSION, Options, Outcome, Refused, StatisticSchema, error_of
 from lazyflow.session.board import Board, News
-from lazyflow.session.client import Client
+from lazyflow.session.client import Client, Sight
 from lazyflow.session.current import Current
 from lazyflow.session.rows import GivenRows, WantedRows, encode_rows
 from lazyflow.settings import Settings
@@ -43,8 +42,7 @@ class _Change:
     state: State
     client: Client | None
     request: int | None = None
-    window: Window | None = None
-    columns: tuple[str, ...] | None = None
+    sight: Sight | None = None
     reopened: bool = False
 
 
@@ -148,13 +146,11 @@ class Session:
 
     def open(self, state: State, client: Client) -> None:
         """The first state, asked for by the first client."""
-        self.change(state, client, None, client.window, client.columns)
+        self.change(state, client, None, Sight(client.window, client.columns))
 
-    def change(
-        self, state: State, client: Client | None, request: int | None, window: Window, columns: tuple[str, ...]
-    ) -> None:
+    def change(self, state: State, client: Client, request: int | None, sight: Sight) -> None:
         """A client wants another state. Of several the newest that is valid is accepted; the others are passed over."""
-        self._enqueue(_Change(next(self._numbers), state, client, request, window, columns))
+        self._enqueue(_Change(next(self._numbers), state, client, request, sight))
 
     def _enqueue(self, change: _Change) -> None:
         self._changes.append(change)
@@ -200,8 +196,8 @@ class Session:
             log.info("the files of %r changed: they are opened anew", self.source)
             self._flow.refresh()
         plan = self._flow.compile(change.state)
-        check_columns(change.columns or (), plan.schema)
-        in_sight = {name for columns in [change.columns or (), *others] for name in columns or plan.schema}
+        mine = [check_columns(change.sight.columns, plan.schema)] if change.sight is not None else []
+        in_sight = {name for columns in [*mine, *others] for name in columns or plan.schema}
         step = self._flow.apply(change.state, (0, 0), [name for name in plan.schema if name in in_sight])
         current = Current(step, Board(), self.name, change.reopened)
         return current, current.board.look(step.statistics)
@@ -209,15 +205,19 @@ class Session:
     def _refuse(self, change: _Change, error: Exception) -> None:
         if not isinstance(error, InvalidInput):
             log.warning("a change failed: %s", error, exc_info=not isinstance(error, LazyflowError))
+        current = self.current
         if change.client is not None:
             change.client.fail(error, change.request)
-        else:
-            for client in self.clients:
-                client.fail(error)
-        if self.current is not None and self.current.step.superseded:
-            self.current.stale = True
-            if change.client is not None:  # else it was tried just now
+        if current is not None and current.step.superseded:
+            current.stale = True
+        if current is not None and current.stale:
+            if change.client is not None:
                 self.reopen_if_stale()
+            else:  # it was tried just now, and will be again as soon as somebody asks for something
+                current.failure = error_of(error)
+                self._end(current, "error")
+                for client in self.clients:
+                    client.failed()
         if self.current is None and isinstance(error, InvalidInput) and change.state != State() and not self._changes:
             self._enqueue(_Change(next(self._numbers), State(), None))  # the table is shown nevertheless
 
@@ -232,11 +232,15 @@ class Session:
             if self._following is not None:
                 self._following.cancel()
                 self._following = None
+        elif before.stale:  # the source is again what it was
+            before.stale, before.failure = False, None
+            if before.has_rows:
+                self._start_statistics(before)
         for passed in [other for other in self._changes if other.number < change.number]:
             self._changes.remove(passed)
             _pass_over(passed)
-        if change.client is not None:
-            change.client.accepted(change.request, change.window, change.columns)
+        if change.client is not None and change.sight is not None:
+            change.client.accepted(change.request, change.sight)
             if change.client in self.clients:  # it is served first
                 self.clients = {change.client: None} | self.clients
         self.rows_wanted()
@@ -252,6 +256,7 @@ class Session:
     def reopen_if_stale(self) -> None:
         """Try again to open the source, if the current view cannot go on without."""
         if self.current is not None and self.current.stale and not self._changes:
+            self.current.failure = None
             self._enqueue(_Change(next(self._numbers), self.current.step.plan.state, None, reopened=True))
 
     def _end(self, current: Current | None, how: Literal["final", "superseded", "error", "closed"]) -> None:
@@ -339,7 +344,7 @@ class Session:
 
     def _start_statistics(self, current: Current) -> None:
         """Now that rows are there, the statistics phase begins; it does not wait until anybody has been sent them."""
-        if self._following is None and not current.board.complete:
+        if (self._following is None or self._following.done()) and not current.board.complete:
             self._following = self._forever(self._follow(current))
 
     async def _follow(self, current: Current) -> None:
@@ -372,11 +377,10 @@ class Session:
                 await asyncio.wait({waiting}, timeout=self.settings.statistics_timeout)
                 if not waiting.done():
                     current.step.give_up(Refused("timeout"))
-        finally:
-            if not waiting.done():
-                waiting.cancel()
-                with suppress(asyncio.CancelledError):
-                    await waiting
+        except asyncio.CancelledError:
+            waiting.cancel()
+            await asyncio.gather(waiting, return_exceptions=True)
+            raise
         return waiting.result() is not _ENDED
 
     def _look(self, current: Current) -> News:
@@ -416,4 +420,4 @@ class Session:
 def _pass_over(change: _Change) -> None:
     """A newer change was accepted in place of this one."""
     if change.client is not None:
-        change.client.accepted(change.request, None, None)
+        change.client.passed_over(change.request)
