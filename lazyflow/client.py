@@ -16,42 +16,10 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from lazyflow.errors import (
-    BackendNotInstalled,
-    EngineError,
-    InvalidInput,
-    InvalidState,
-    InvalidValue,
-    LazyflowError,
-    NotForThisType,
-    SourceError,
-    Superseded,
-    TransformError,
-    UnknownName,
-)
-from lazyflow.protocol import Cell as WireCell
-from lazyflow.protocol import (
-    Cells,
-    ColumnSchema,
-    ErrorFrame,
-    ErrorOf,
-    Frame,
-    InitialState,
-    Join,
-    Options,
-    Outcome,
-    Progress,
-    Refused,
-    RowCountFrame,
-    RowsFrame,
-    RowsRequest,
-    ServerMessage,
-    StateChange,
-    StateFrame,
-    StatsUpdate,
-    Window,
-    error_of,
-)
+from lazyflow import errors
+from lazyflow import protocol as wire
+from lazyflow.errors import BackendNotInstalled, InvalidInput, LazyflowError, Superseded
+from lazyflow.protocol import Frame, Join, Refused, Window
 from lazyflow.state import State
 from lazyflow.statistics.results import Cell, Histogram
 
@@ -114,15 +82,15 @@ class View:
     source: str
     generation: int
     state: State
-    schema: tuple[ColumnSchema, ...]
+    schema: tuple[wire.ColumnSchema, ...]
     window: Window | None
     columns: tuple[str, ...]
     rows: pa.Table | None
     row_count: Mapping[str, int]
     statistics: Statistics
-    progress: Mapping[str, Progress]
+    progress: Mapping[str, wire.Progress]
     complete: bool
-    superseded: tuple[Outcome, ...] = ()
+    superseded: tuple[wire.Outcome, ...] = ()
     error: LazyflowError | None = None
 
 
@@ -163,7 +131,7 @@ class Client:
     """
 
     view: View
-    options: Options
+    options: wire.Options
 
     def __init__(self, url: str, token: str | None, join: Join) -> None:
         self.missed = False
@@ -175,7 +143,7 @@ class Client:
         self._asked: dict[int, _Asked] = {}
         self._last_change: int | None = None
         self._waiting: list[tuple[Callable[[View], bool], _Asked]] = []
-        self._events: deque[ServerMessage] = deque(maxlen=_KEPT)
+        self._events: deque[wire.ServerMessage] = deque(maxlen=_KEPT)
         self._news = asyncio.Event()
         self._connection: WebSocketClientConnection | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -198,16 +166,18 @@ class Client:
         """
         self._last_change = number = next(self._numbers)
         names = None if columns is None else tuple(columns)
-        return await self._send(number, StateChange(state=state, request=number, window=window, columns=names), None)
+        return await self._send(
+            number, wire.StateChange(state=state, request=number, window=window, columns=names), None
+        )
 
     async def request_rows(self, window: Window, columns: Iterable[str] | None = None) -> int:
         """Ask for other rows of this view, and do not wait for them; the number of the request."""
         number, generation = next(self._numbers), self.view.generation
         names = None if columns is None else tuple(columns)
-        message = RowsRequest(generation=generation, window=window, request=number, columns=names)
+        message = wire.RowsRequest(generation=generation, window=window, request=number, columns=names)
         return await self._send(number, message, generation)
 
-    async def _send(self, number: int, message: StateChange | RowsRequest, generation: int | None) -> int:
+    async def _send(self, number: int, message: wire.StateChange | wire.RowsRequest, generation: int | None) -> int:
         from tornado.websocket import WebSocketClosedError
 
         self._check()
@@ -261,10 +231,10 @@ class Client:
         self._waiting.append((predicate, asked))
         return await asked.answer
 
-    def __aiter__(self) -> AsyncIterator[ServerMessage]:
+    def __aiter__(self) -> AsyncIterator[wire.ServerMessage]:
         return self
 
-    async def __anext__(self) -> ServerMessage:
+    async def __anext__(self) -> wire.ServerMessage:
         while not self._events:
             if self._left:
                 raise StopAsyncIteration
@@ -286,9 +256,9 @@ class Client:
         self._connection = connection = await _connected(self._url, self._token, self._join)
         first = await connection.read_message()
         frame = Frame.decode(first) if isinstance(first, bytes) else None
-        if frame is None or isinstance(frame.header, ErrorFrame):
+        if frame is None or isinstance(frame.header, wire.ErrorFrame):
             connection.close()
-            if frame is not None and isinstance(frame.header, ErrorFrame):
+            if frame is not None and isinstance(frame.header, wire.ErrorFrame):
                 raise _error(frame.header)
             raise Disconnected(connection.close_code, connection.close_reason or "the service said nothing")
         self._take(frame)
@@ -366,44 +336,46 @@ class Client:
             else:
                 asked.settle(self.view)
 
-    def _is_stale(self, event: ServerMessage) -> bool:
-        if isinstance(event, InitialState):
+    def _is_stale(self, event: wire.ServerMessage) -> bool:
+        if isinstance(event, wire.InitialState):
             before: View | None = getattr(self, "view", None)
             return before is not None and event.session == before.session and event.generation < before.generation
-        if isinstance(event, StateFrame):
+        if isinstance(event, wire.StateFrame):
             return event.generation < self.view.generation
         return event.generation is not None and event.generation != self.view.generation
 
-    def _see(self, event: ServerMessage, body: bytes) -> None:
+    def _see(self, event: wire.ServerMessage, body: bytes) -> None:
         match event:
-            case InitialState():
+            case wire.InitialState():
                 self.options = event.options
                 self.view = _view_of(event, event.session, event.source, body)
-            case StateFrame():
+            case wire.StateFrame():
                 self.view = _view_of(event, self.view.session, self.view.source, body)
-            case RowsFrame():
+            case wire.RowsFrame():
                 self.view = replace(self.view, window=event.window, columns=event.columns, rows=_table(body))
-            case RowCountFrame():
+            case wire.RowCountFrame():
                 self.view = replace(self.view, row_count=event.row_count)
-            case StatsUpdate():
+            case wire.StatsUpdate():
                 statistics = _merged(self.view.statistics, event.statistics)
                 self.view = replace(self.view, statistics=statistics, progress=event.progress, complete=event.final)
-            case ErrorFrame() if event.generation is not None and (event.request is None or self.view.window is None):
+            case wire.ErrorFrame() if event.generation is not None and (
+                event.request is None or self.view.window is None
+            ):
                 self.view = replace(self.view, error=_error(event))
 
-    def _give_answers(self, event: ServerMessage) -> None:
+    def _give_answers(self, event: wire.ServerMessage) -> None:
         last = getattr(event, "request", None) or 0
         for number, asked in self._asked.items():
             generation = asked.generation
             match event:
-                case StateFrame() if generation is not None and generation < event.generation:
+                case wire.StateFrame() if generation is not None and generation < event.generation:
                     asked.settle(Superseded(f"generation {event.generation} came before rows of {generation}"))
-                case StateFrame() if generation is None and number <= last:
+                case wire.StateFrame() if generation is None and number <= last:
                     if number < last or event.window is not None:  # else an error follows
                         asked.settle(self.view)
-                case RowsFrame() if generation is not None and number <= last:
+                case wire.RowsFrame() if generation is not None and number <= last:
                     asked.settle(self.view)
-                case ErrorFrame() if number == last:
+                case wire.ErrorFrame() if number == last:
                     asked.settle(_error(event))
 
 
@@ -507,21 +479,28 @@ async def _connected(url: str, token: str | None, join: Join) -> WebSocketClient
         raise Disconnected(None, f"no service answers at {url}: {error}") from error
 
 
-_KINDS: dict[str, type[LazyflowError]] = {
-    error_of(kind()).code: kind
+_KINDS = {
+    wire.error_of(kind()).code: kind
     for kind in (
-        InvalidState, UnknownName, InvalidValue, NotForThisType, InvalidInput, TransformError, SourceError, EngineError
+        errors.InvalidState,
+        errors.UnknownName,
+        errors.InvalidValue,
+        errors.NotForThisType,
+        InvalidInput,
+        errors.TransformError,
+        errors.SourceError,
+        errors.EngineError,
     )
-}  # fmt: skip
+}
 
 
-def _error(error: ErrorFrame | ErrorOf) -> LazyflowError:
+def _error(error: wire.ErrorFrame | wire.ErrorOf) -> LazyflowError:
     """An error of the service as the class that it has in Python; `Refused` for those that only a service has."""
     kind = _KINDS.get(error.code)
     return Refused(error.code, error.message) if kind is None else kind(error.message)
 
 
-def _view_of(event: StateFrame, session: str, source: str, body: bytes) -> View:
+def _view_of(event: wire.StateFrame, session: str, source: str, body: bytes) -> View:
     return View(
         session=session,
         source=source,
@@ -545,7 +524,7 @@ def _table(body: bytes) -> pa.Table:
     return pa.ipc.open_stream(body).read_all()
 
 
-def _merged(before: Statistics, news: Cells) -> Statistics:
+def _merged(before: Statistics, news: wire.Cells) -> Statistics:
     """The statistics with what is new; those before stay as they were."""
     merged = dict(before)
     for scope, of_scope in news.items():
@@ -556,7 +535,7 @@ def _merged(before: Statistics, news: Cells) -> Statistics:
     return merged
 
 
-def _cell(statistic: str, cell: WireCell) -> Cell:
+def _cell(statistic: str, cell: wire.Cell) -> Cell:
     """A cell as in Python."""
     if cell.error is not None:
         return Cell(error=_error(cell.error))

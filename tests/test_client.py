@@ -19,7 +19,19 @@ import pytest
 import lazyflow as lf
 from lazyflow.client import Client, Disconnected, View, connect
 from lazyflow.dataflow import DataFlow
-from lazyflow.protocol import ErrorFrame, InitialState, Refused, RowCountFrame, RowsFrame, StateFrame, StatsUpdate
+from lazyflow.protocol import (
+    CODES,
+    ErrorFrame,
+    Frame,
+    InitialState,
+    Join,
+    Options,
+    Refused,
+    RowCountFrame,
+    RowsFrame,
+    StateFrame,
+    StatsUpdate,
+)
 from lazyflow.testing import Harness
 from lazyflow.types import kind
 from lazyflow.values import plain
@@ -275,6 +287,95 @@ def test_errors_name_the_request_and_leave_the_state(harness: Harness) -> None:
                 assert numbers(await client.fetch((1, 3))) == [4, 8]
 
     run(main())
+
+
+def test_what_an_app_function_says_stays_in_the_log(harness: Harness) -> None:
+    def broken(table: Any, ns: Any) -> Any:
+        raise RuntimeError("/home/me/secret")
+
+    async def main() -> None:
+        with harness.flow(TABLE) as flow:
+            flow.register_cleaning("broken", broken)
+            async with serving(flow) as server, connect(server.url) as client:
+                assert client.options.cleanings == ("broken",)
+                before = await client.settled()
+                with pytest.raises(lf.TransformError) as caught:
+                    await client.apply(lf.State(cleaning="broken"))
+                assert str(caught.value) == CODES["transform_failed"]
+                assert client.view is before
+
+    run(main())
+
+
+def test_rows_that_cannot_be_had() -> None:
+    """The state is accepted, and an error says that its rows do not come; the next state is as ever."""
+
+    def cast(table: Any, ns: Any) -> Any:
+        return table.mutate(number=table.origin.cast("int64"))
+
+    async def main() -> None:
+        with DataFlow(TABLE, backend="duckdb") as flow:
+            flow.register_post_processing("cast", cast)
+            async with serving(flow) as server, connect(server.url) as client:
+                session = client.view.session
+                async with connect(server.url, session=session, window=(0, 2)) as other:
+                    with pytest.raises(lf.EngineError) as caught:
+                        await client.apply(lf.State(post_processing="cast"))
+                    assert str(caught.value) == CODES["engine_failed"]
+                    for view in (client.view, await other.wait_for(lambda view: view.error is not None)):
+                        assert view.state == lf.State(post_processing="cast")
+                        assert (view.window, view.rows) == (None, None)
+                        assert isinstance(view.error, lf.EngineError)
+                    for someone in (client, other):
+                        with pytest.raises(lf.EngineError):
+                            await someone.settled()
+                    assert numbers(await client.apply(JFK, (0, 3))) == [0, 4, 8]
+                    assert (await other.wait_for(lambda view: view.complete)).error is None
+
+    run(main())
+
+
+def test_a_service_that_breaks_its_word() -> None:
+    """Frames that are not of the generation seen last are refused, and counted."""
+    client = Client("http://127.0.0.1/", None, Join())
+    options = Options(operators=(), cleanings=(), post_processings=(), statistics=(), max_window_rows=1, max_columns=1)
+    fields: dict[str, Any] = {
+        "request": None, "state": lf.State(), "schema": (), "window": None, "columns": (), "row_count": {},
+        "statistics": {}, "progress": {}, "complete": False,
+    }  # fmt: skip
+    client._take(Frame(InitialState(generation=5, version=1, session="s", source="t", options=options, **fields)))
+    seen = client.view
+    late: list[Any] = [
+        StateFrame(generation=4, **fields),
+        RowsFrame(generation=4, request=None, window=(0, 1), columns=()),
+        RowCountFrame(generation=4, row_count={"raw": 1}),
+        StatsUpdate(generation=6, statistics={}, progress={}, final=True),
+        ErrorFrame(code="timeout", message="", generation=4),
+    ]
+    for count, header in enumerate(late, 1):
+        client._take(Frame(header))
+        assert client.stale_frames == count
+        assert client.view is seen
+    client._take(Frame(RowCountFrame(generation=5, row_count={"raw": 3})))
+    assert client.view.row_count == {"raw": 3}
+    assert seen.row_count == {}
+    assert client.stale_frames == len(late)
+
+
+def test_without_tornado(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def main() -> None:
+        async with connect("http://127.0.0.1/"):
+            pass
+
+    monkeypatch.setitem(sys.modules, "tornado.websocket", None)
+    with pytest.raises(lf.BackendNotInstalled, match=re.escape('pip install "lazyflow[server]"')):
+        run(main())
+
+
+def test_importing_the_client_loads_neither_tornado_nor_an_engine() -> None:
+    code = "import sys, lazyflow.client; print(*{name.split('.')[0] for name in sys.modules})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not {"tornado", "pyarrow", "ibis", "duckdb", "pandas"} & set(loaded)
 
 
 def test_a_later_error_does_not_take_the_place_of_an_earlier_change(harness: Harness) -> None:
