@@ -1,12 +1,12 @@
-"""What was computed: cells by content key, bounded by bytes, and the last few results of anything else."""
+"""What was computed: cells by content key, bounded by bytes."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Hashable, Mapping
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from cachetools import LRUCache
 
@@ -14,9 +14,6 @@ from lazyflow.statistics.registry import CellKey
 from lazyflow.statistics.results import Cell
 
 DEFAULT_BYTES = 64 * 2**20
-
-K = TypeVar("K", bound=Hashable)
-V = TypeVar("V")
 
 
 class Cache:
@@ -43,42 +40,6 @@ class Cache:
             for key, cell in cells.items():
                 if cell.error is None and _size(cell) <= self._cells.maxsize:
                     self._cells[key] = cell
-
-
-class Memo(Generic[K, V]):
-    """The last few results by key, for several threads; the longest unused goes first.
-
-    Parameters
-    ----------
-    size
-        How many are kept.
-    """
-
-    def __init__(self, size: int) -> None:
-        self._lock = threading.Lock()
-        self._kept: LRUCache[K, V] = LRUCache(size)
-
-    def get(self, key: K) -> V | None:
-        """What is kept under that key, or None."""
-        with self._lock:
-            return self._kept.get(key)
-
-    def get_or(self, key: K, compute: Callable[[], V]) -> V:
-        """What is kept under that key, else what `compute` gives, kept from now on.
-
-        Nobody waits while it is computed: two threads that ask at once may both compute it.
-        """
-        value = self.get(key)
-        if value is None:
-            value = compute()
-            with self._lock:
-                self._kept[key] = value
-        return value
-
-    def clear(self) -> None:
-        """Forget everything."""
-        with self._lock:
-            self._kept.clear()
 
 
 def _size(value: Any) -> int:

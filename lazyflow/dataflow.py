@@ -17,12 +17,13 @@ from lazyflow.backend import Backend, rows_phase
 from lazyflow.cache import DEFAULT_BYTES, Cache
 from lazyflow.data import expression_family, is_frame
 from lazyflow.errors import BackendNotInstalled, Cancelled, InvalidInput, LazyflowError, Superseded, UnknownName
+from lazyflow.memo import Memo
 from lazyflow.plan import Plan, Transform, Transforms, check_columns, check_window, compile_plan
 from lazyflow.query import CountQuery, RowsQuery
 from lazyflow.source import Source
 from lazyflow.state import State
 from lazyflow.statistics.results import Statistics
-from lazyflow.statistics.view import View
+from lazyflow.statistics.view import SCOPES_KEPT, CompleteScopes, View
 from lazyflow.step import Step
 from lazyflow.threads import Threads
 from lazyflow.work import CancelToken, Watcher, Work
@@ -80,6 +81,8 @@ class _Shared:
         self.source: Source = backend.open(data)
         self.work = Work(backend.run, cache)
         self.compiling = threading.Lock()
+        self.plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
+        self.complete_scopes: CompleteScopes = Memo(SCOPES_KEPT)
         self.open_flows = 1
 
 
@@ -128,7 +131,6 @@ class DataFlow:
     def _start(self, transforms: Transforms) -> None:
         self._owner = next(_owners)
         self._transforms = transforms
-        self._plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
         self._closed = False
 
     @property
@@ -183,11 +185,11 @@ class DataFlow:
         self._check_open()
         # ibis keeps process-wide tables of comparisons without a lock.
         with self._shared.compiling:
-            key = (self._shared.source.fingerprint, state)
-            plan = self._plans.get(key)
+            key = (self._shared.source.fingerprint, state, self._transforms)
+            plan = self._shared.plans.get(key)
             if plan is None:
                 plan = compile_plan(self._shared.source, state, self._transforms, self._shared.backend)
-                self._plans[key] = plan
+                self._shared.plans[key] = plan
             return plan
 
     def rows(self, state: State, window: tuple[int, int]) -> pa.Table:
@@ -273,7 +275,7 @@ class DataFlow:
             raise Superseded(f"generation {generation.number} was superseded by a newer state") from error
 
     def _view(self, plan: Plan, in_sight: tuple[str, ...]) -> View:
-        return View(plan, frozenset(in_sight), self._shared.backend.folding)
+        return View(plan, frozenset(in_sight), self._shared.backend.folding, self._shared.complete_scopes)
 
     async def rows_async(self, state: State, window: tuple[int, int]) -> pa.Table:
         """As `rows`, without blocking the event loop; a cancelled task stops the query."""
@@ -337,7 +339,6 @@ class DataFlow:
         with self._shared.compiling:
             functions = {**getattr(self._transforms, registry), name: fn}
             self._transforms = replace(self._transforms, **{registry: functions})
-            self._plans.clear()
 
     def watch_statistics_queries(self, watcher: Watcher) -> Callable[[], None]:
         """Call `watcher("started", query)` before, `watcher("ended", query)` after each statistics query of the source.

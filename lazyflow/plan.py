@@ -36,7 +36,7 @@ _NOT_ROW_WISE = frozenset(
 """Values that depend on more than their own row, or on chance."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Transforms:
     """The cleanings and post-processings that an app registered, by name."""
 

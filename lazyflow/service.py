@@ -46,6 +46,7 @@ class Service:
     def __init__(self, flows: Mapping[str, DataFlow], settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
         self._flows = dict(flows)
+        self._turns = {name: asyncio.Semaphore(1) for name in flows}
         self._sessions: dict[str, Session] = {}
         self._expiring: dict[str, asyncio.TimerHandle] = {}
         self._closed = False
@@ -96,7 +97,7 @@ class Service:
         if len(self._sessions) >= self.settings.max_sessions:
             raise Refused("too_many_sessions")
         name = secrets.token_urlsafe(16)
-        session = Session(self._flows[source].fork(), name, source, self.settings, self._left)
+        session = Session(self._flows[source].fork(), name, source, self.settings, self._turns[source], self._left)
         try:
             client = Client(session, join)
         except BaseException:

@@ -195,8 +195,8 @@ MUTANTS = (
     Mutant(
         "plan without the fingerprint",
         "lazyflow/dataflow.py",
-        "key = (self._shared.source.fingerprint, state)",
-        "key = state",
+        "key = (self._shared.source.fingerprint, state, self._transforms)",
+        "key = (state, self._transforms)",
         parity("after_a_refresh_nothing_known_is_used"),
     ),
     Mutant(

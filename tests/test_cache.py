@@ -10,8 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import lazyflow as lf
-from lazyflow.cache import Cache, Memo
+from lazyflow.cache import Cache
 from lazyflow.errors import EngineError
+from lazyflow.memo import Memo
 from lazyflow.statistics.registry import CellKey
 from lazyflow.statistics.results import Cell
 

@@ -17,10 +17,10 @@ from xorq.backends.pandas import Backend as Executor
 from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.cache import Memo
 from lazyflow.data import arrow_from_frame, expression_family, find_files, is_arrow, is_frame, plain_arrow, unsupported
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Column, Namespace, Table
+from lazyflow.memo import Memo
 from lazyflow.plan import Plan, digest, row_wise
 from lazyflow.query import CountQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, arrow_inside

@@ -10,10 +10,10 @@ import pyarrow as pa
 import xorq.vendor.ibis as ibis
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.cache import Memo
 from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_frame, source_error, unsupported
 from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Column, Namespace, Table
+from lazyflow.memo import Memo
 from lazyflow.plan import Plan
 from lazyflow.query import Query, RowsQuery
 from lazyflow.source import Source

@@ -9,10 +9,11 @@ from typing import cast
 import msgspec
 
 from lazyflow.errors import NotForThisType
+from lazyflow.memo import Memo
 from lazyflow.protocol import Cell, Cells, Progress, ScopeCells, error_of
 from lazyflow.statistics import results
 from lazyflow.statistics.builtin import BUILTIN
-from lazyflow.statistics.results import Statistics
+from lazyflow.statistics.results import ScopeStatistics, Statistics
 from lazyflow.values import plain
 
 GROUPS = ("summary", "distribution")
@@ -29,11 +30,35 @@ class News:
     complete: bool
 
 
+@dataclass(frozen=True)
+class _Whole:
+    """A scope that is known in full, as it is written, and how many cells each group has."""
+
+    of: ScopeStatistics
+    cells: ScopeCells
+    numbers: Mapping[str, int]
+
+
+_whole_scopes: Memo[int, _Whole] = Memo(16)
+"""Scopes that are known in full are the same for many states and sessions, the raw one above all."""
+
+
+def _written_whole(of_scope: ScopeStatistics) -> _Whole:
+    whole = _whole_scopes.get(id(of_scope))
+    if whole is None or whole.of is not of_scope:
+        known, wanted = dict.fromkeys(GROUPS, 0), dict.fromkeys(GROUPS, 0)
+        whole = _Whole(of_scope, Board()._look_at(of_scope, known, wanted), wanted)
+        _whole_scopes.put(id(of_scope), whole)
+    return whole
+
+
 class Board:
     """Statistics in versions, each of which adds cells to those before it."""
 
     def __init__(self) -> None:
         self._seen: dict[tuple[str, str, str], results.Cell] = {}
+        self._begun: set[str] = set()
+        self._whole: dict[str, _Whole] = {}
         self._versions: list[News] = []
         self._merged: dict[tuple[int, int], bytes] = {}
 
@@ -56,6 +81,25 @@ class Board:
         """What is new in the statistics; one thread at a time."""
         cells: Cells = {}
         known, wanted = dict.fromkeys(GROUPS, 0), dict.fromkeys(GROUPS, 0)
+        for scope, of_scope in statistics.items():
+            whole = self._whole.get(scope)
+            if whole is None and scope not in self._begun and not of_scope.pending:
+                whole = self._whole[scope] = _written_whole(of_scope)
+                cells[scope] = whole.cells
+            if whole is None:
+                self._begun.add(scope)
+                news = self._look_at(of_scope, known, wanted)
+                if news.rows is not None or news.columns:
+                    cells[scope] = news
+            else:
+                for group in GROUPS:
+                    known[group] += whole.numbers[group]
+                    wanted[group] += whole.numbers[group]
+        progress = {group: Progress(known[group], wanted[group]) for group in GROUPS}
+        return News(cells, msgspec.json.encode(cells), progress, known == wanted)
+
+    def _look_at(self, of_scope: ScopeStatistics, known: dict[str, int], wanted: dict[str, int]) -> ScopeCells:
+        """The cells of one scope that were not seen before; counts those that are known and those that are wanted."""
 
         def see(place: tuple[str, str, str], group: str, cell: results.Cell) -> Cell | None:
             if isinstance(cell.error, NotForThisType):
@@ -70,20 +114,17 @@ class Board:
             self._seen[place] = cell
             return wire_cell(cell)
 
-        for scope, of_scope in statistics.items():
-            news = ScopeCells(see((scope, "", "rows"), "summary", of_scope.rows), {})
-            for column, of_column in of_scope.items():
-                found = {
-                    name: cell
-                    for name, value in of_column.items()
-                    if (cell := see((scope, column, name), _GROUP[name], value)) is not None
-                }
-                if found:
-                    news.columns[column] = found
-            if news.rows is not None or news.columns:
-                cells[scope] = news
-        progress = {group: Progress(known[group], wanted[group]) for group in GROUPS}
-        return News(cells, msgspec.json.encode(cells), progress, known == wanted)
+        scope = of_scope.scope
+        news = ScopeCells(see((scope, "", "rows"), "summary", of_scope.rows), {})
+        for column, of_column in of_scope.items():
+            found = {
+                name: cell
+                for name, value in of_column.items()
+                if (cell := see((scope, column, name), _GROUP[name], value)) is not None
+            }
+            if found:
+                news.columns[column] = found
+        return news
 
     def add(self, news: News) -> None:
         """Keep what `look` found."""

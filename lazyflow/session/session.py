@@ -80,12 +80,20 @@ class Session:
         Name of the table.
     settings
         Bounds and times.
+    turns
+        Held while a change is compiled: the sessions of a source have their turn one after the other.
     when_left
         Called with the session after a client left, and when the session broke.
     """
 
     def __init__(
-        self, flow: DataFlow, name: str, source: str, settings: Settings, when_left: Callable[[Session], None]
+        self,
+        flow: DataFlow,
+        name: str,
+        source: str,
+        settings: Settings,
+        turns: asyncio.Semaphore,
+        when_left: Callable[[Session], None],
     ) -> None:
         self.name = name
         self.source = source
@@ -94,6 +102,7 @@ class Session:
         self.current: Current | None = None
         self.superseded: deque[Outcome] = deque(maxlen=_OUTCOMES_KEPT)
         self._flow = flow
+        self._turns = turns
         self._when_left = when_left
         self._numbers = itertools.count(1)
         self._changes: list[_Change] = []
@@ -178,17 +187,20 @@ class Session:
             await self._changes_wait.wait()
             self._changes_wait.clear()
             while self._changes:
-                change = self._changes.pop()  # the newest; those before it have their turn only if it is not valid
-                self._applying = True
-                try:
-                    others = [client.columns for client in self.clients if client is not change.client]
-                    current, news = await self._threads.run(self._apply, change, others)
-                except Exception as error:  # noqa: BLE001 - answered, and logged unless the client is to blame
-                    self._applying = False
-                    self._refuse(change, error)
-                else:
-                    self._applying = False
-                    self._accept(change, current, news)
+                async with self._turns:
+                    await self._take(self._changes.pop())  # the newest: those before it count if it is not valid
+
+    async def _take(self, change: _Change) -> None:
+        self._applying = True
+        try:
+            others = [client.columns for client in self.clients if client is not change.client]
+            current, news = await self._threads.run(self._apply, change, others)
+        except Exception as error:  # noqa: BLE001 - answered, and logged unless the client is to blame
+            self._applying = False
+            self._refuse(change, error)
+        else:
+            self._applying = False
+            self._accept(change, current, news)
 
     def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> tuple[Current, News]:
         """The view of a change, where other clients see these columns; in a thread."""

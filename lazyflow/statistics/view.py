@@ -8,11 +8,13 @@ more distinct values than the clean one, so the question is asked once per sourc
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import TypeAlias
 
 from lazyflow.errors import NotForThisType
 from lazyflow.expressions import Namespace
+from lazyflow.memo import Memo
 from lazyflow.plan import Plan, Stage
 from lazyflow.source import SourceColumn
 from lazyflow.statistics.builtin import BUILTIN, CARDINALITY, RANGE
@@ -60,13 +62,23 @@ class Folding:
     native: dict[str, Native] | None = None
 
 
+SCOPES_KEPT = 8
+CompleteScopes: TypeAlias = Memo[object, tuple[ScopeStatistics, frozenset[CellKey]]]
+"""Statistics of scopes that are known in full, each with the keys of its cells."""
+
+
 @dataclass(frozen=True)
 class View:
-    """The statistics that a plan wants, those of the columns in sight first."""
+    """The statistics that a plan wants, those of the columns in sight first.
+
+    `complete_scopes` keeps the statistics of scopes that are known in full, for views that share them: raw ones above
+    all, which every state has.
+    """
 
     plan: Plan
     in_sight: frozenset[str]
     folding: Folding
+    complete_scopes: CompleteScopes = field(default_factory=lambda: Memo(SCOPES_KEPT))
 
     @property
     def _ns(self) -> Namespace:
@@ -214,8 +226,14 @@ class View:
     def read(self, known: Known) -> Statistics:
         """The statistics as far as they are known."""
         scopes: dict[str, ScopeStatistics] = {}
+        contents: tuple[str, ...] = (self.plan.source.fingerprint.value,)
         for name in self.plan.scopes:
             stage = self.plan.stages[name]
+            contents += (stage.digest,)  # those before it give the edges of histograms
+            complete = self.complete_scopes.get((name, contents))
+            if complete is not None and all(known(key) is not None for key in complete[1]):
+                scopes[name] = complete[0]
+                continue
             earlier = list(scopes.values())[::-1]
             rows = known(self.rows_key(stage)) or _stand_in([scope.rows for scope in earlier])
             columns = {}
@@ -236,6 +254,9 @@ class View:
                     cells[statistic.name] = cell
                 columns[column.name] = cells
             scopes[name] = ScopeStatistics(name, rows, columns)
+            if not scopes[name].pending and not scopes[name].failed:
+                keys = frozenset(want.key for want in self.wants if want.stage.digest == stage.digest)
+                self.complete_scopes.put((name, contents), (scopes[name], keys))
         return Statistics(scopes)
 
 

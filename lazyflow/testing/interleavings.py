@@ -384,7 +384,6 @@ class World:
         if reader is None:
             return
         reader.asked += 1
-        reader.others.add(reader.asked)
         broken: list[dict[str, Any]] = [
             {"type": "state_change", "state": {"filters": [{"column": "nowhere", "operator": "==", "value": 1}]}},
             {"type": "rows_request", "generation": 10**6, "window": [0, 1]},
@@ -392,7 +391,10 @@ class World:
             {"type": "state_change", "state": {"search": 5}},
             {"type": "nothing"},
         ]
-        reader.client.receive(json.dumps({**self.draw.choice(broken), "request": reader.asked}))
+        message = self.draw.choice(broken)
+        # What is well formed may be passed over before anybody looks whether it is valid.
+        (reader.changes if message is broken[0] else reader.others).add(reader.asked)
+        reader.client.receive(json.dumps({**message, "request": reader.asked}))
 
     def _window(self) -> tuple[int, int]:
         start = self.draw.choice([0, 0, 0, 3, 10, 100])
