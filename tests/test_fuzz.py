@@ -420,6 +420,49 @@ def test_malformed_messages(count: int, caplog: pytest.LogCaptureFixture) -> Non
     assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
+def test_malformed_joins(caplog: pytest.LogCaptureFixture) -> None:
+    """Who does not say rightly what he wants is told by one error and a close code, and leaves nothing behind."""
+    joins: list[tuple[Any, str, int]] = [
+        (text, "invalid_message", 4400)
+        for text in [
+            "x", " ", "null", "[]", "3", "{", '{"version": "1"}', '{"x": 1}', '{"window": 3}', '{"window": [0]}',
+            '{"state": []}', '{"state": {"search": 1}}', '{"body": "csv"}', '{"columns": "x"}', "[" * 10_000,
+            '{"version": 1.5}', '{"session": 3}', '{"source": []}', '{"version": NaN}', '{"session": "\\ud800"}',
+        ]
+    ] + [
+        ('{"version": 2}', "wrong_version", 4406),
+        ('{"version": -1}', "wrong_version", 4406),
+        (f'{{"version": {10**30}}}', "wrong_version", 4406),
+        ('{"session": ""}', "no_such_session", 4404),
+        ('{"session": "../../x"}', "no_such_session", 4404),
+        ('{"source": "nope"}', "no_such_source", 4404),
+        ('{"window": [5, 1]}', "invalid_value", 4400),
+        ('{"window": [-1, 1]}', "invalid_value", 4400),
+        (f'{{"window": [0, {10**18}]}}', "too_large", 4400),
+        (json.dumps({"columns": [f"c{i}" for i in range(501)]}), "too_large", 4400),
+    ]  # fmt: skip
+
+    async def main() -> None:
+        with DataFlow(TABLE) as flow:
+            async with serving(flow) as server:
+                for text, code, close_code in joins:
+                    connection = await server.raw(text)
+                    frame = await next_frame(connection)
+                    assert frame is not None
+                    assert isinstance(frame.header, ErrorFrame), text
+                    assert frame.header.code == code, text
+                    assert await next_frame(connection) is None
+                    assert connection.close_code == close_code, text
+                assert (server.service.session_count, server.service.client_count) == (0, 0)
+                again, _ = await settled(server)
+                await good(again, 3)
+                again.close()
+
+    caplog.set_level(logging.WARNING)
+    run(main())
+    assert not [record for record in caplog.records if record.name.startswith("lazyflow")]
+
+
 def test_text_that_is_no_utf8_ends_the_connection() -> None:
     async def main() -> None:
         with DataFlow(TABLE) as flow:
