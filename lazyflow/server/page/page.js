@@ -20,6 +20,7 @@ let options = null; // what the service offers
 let first = 0; // of the rows shown
 let request = 0; // number of the latest message that was sent
 let answered = 0; // number of the latest one that was answered
+let unsent = false; // whether the state was changed without a connection
 
 // Connection
 
@@ -47,7 +48,10 @@ function connect() {
 }
 
 function send(message) {
-  if (socket.readyState !== WebSocket.OPEN) return; // the state goes along when the connection is there again
+  if (socket.readyState !== WebSocket.OPEN) {
+    unsent ||= message.type === "state_change"; // it follows when the connection is there again
+    return;
+  }
   socket.send(JSON.stringify({ ...message, request: ++request }));
   document.body.classList.add("waiting");
 }
@@ -68,8 +72,8 @@ function turnPage(by) {
 function receive(data) {
   const end = 8 + new DataView(data).getUint32(0, true);
   const decoder = new TextDecoder();
-  const header = JSON.parse(decoder.decode(new Uint8Array(data, 8, end - 8)));
-  const body = data.byteLength > end ? JSON.parse(decoder.decode(new Uint8Array(data, end))) : null;
+  const header = parse(decoder.decode(new Uint8Array(data, 8, end - 8)));
+  const body = data.byteLength > end ? parse(decoder.decode(new Uint8Array(data, end))) : null;
   const isState = header.type === "state" || header.type === "initial_state";
   if (view && !isState && header.generation != null && header.generation !== view.generation) return;
   if (header.request != null) answered = Math.max(answered, header.request);
@@ -80,6 +84,13 @@ function receive(data) {
   else if (header.type === "error") complain(header.message);
   if (answered >= request) document.body.classList.remove("waiting");
   if (view) showSummary();
+}
+
+// Integers beyond 2^53 as their text, since a number of JavaScript would be another one.
+function parse(json) {
+  return JSON.parse(json, (_, value, written) =>
+    Number.isInteger(value) && !Number.isSafeInteger(value) ? (written?.source ?? value) : value,
+  );
 }
 
 function takeState(header, body) {
@@ -93,7 +104,10 @@ function takeState(header, body) {
   } else if (view && header.generation < view.generation) return;
   complain("");
   view = header;
-  if (answered >= request) {
+  if (unsent) {
+    unsent = false;
+    changeState({});
+  } else if (answered >= request) {
     // Nothing of this person's is under way, so what others changed is shown; else their typing would be overwritten.
     state = header.state;
     if ($("search").value !== state.search) $("search").value = state.search;
