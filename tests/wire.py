@@ -68,6 +68,6 @@ async def next_frame(connection: WebSocketClientConnection) -> Frame | None:
     return Frame.decode(data) if isinstance(data, bytes) else None
 
 
-def run(main: Any) -> Any:
+def run(main: Any, patience: float = PATIENCE) -> Any:
     """Run a test's coroutine; one that hangs fails."""
-    return asyncio.run(asyncio.wait_for(main, PATIENCE))
+    return asyncio.run(asyncio.wait_for(main, patience))
