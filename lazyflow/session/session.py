@@ -344,13 +344,8 @@ class Session:
     def _rows(self, step: Step, wanted: WantedRows, token: CancelToken) -> tuple[bytes, int]:
         """Rows as a body, and their number; in a thread."""
         table = step.fetch(wanted.window, token)
-        self._check_source()
+        _check_source(step)
         return encode_rows(table, wanted), table.num_rows
-
-    def _check_source(self) -> None:
-        """What was read is of use only if the files are still those that the view was made for."""
-        if self._flow.outdated:
-            raise _Outdated("the files of the source changed while they were read")
 
     # -- statistics
 
@@ -398,7 +393,7 @@ class Session:
     def _look(self, current: Current) -> News:
         """What is new in the statistics; in a thread."""
         statistics = current.step.statistics
-        self._check_source()
+        _check_source(current.step)
         return current.board.look(statistics)
 
     # -- the end
@@ -427,6 +422,15 @@ class Session:
     def over(self) -> bool:
         """Whether the session was closed."""
         return self._closed
+
+
+def _check_source(step: Step) -> None:
+    """What was read is of use only if the files are still those that the view was made for.
+
+    Not those that the flow has open: another session may have opened it anew.
+    """
+    if step.plan.source.fingerprint.outdated:
+        raise _Outdated("the files of the source changed while they were read")
 
 
 def _pass_over(change: _Change) -> None:

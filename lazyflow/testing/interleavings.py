@@ -312,6 +312,8 @@ class World:
         finally:
             self.scheduler.free()
             await self.service.close()
+            for reader in self.readers:
+                reader.reads.set()
             await asyncio.gather(*(reader.task for reader in self.readers if reader.task), return_exceptions=True)
         assert self.service.session_count == 0
 
@@ -477,6 +479,7 @@ class World:
 
     async def _rows_must_come(self) -> None:
         """Invariant 4: with every statistics query held, each client that reads has the rows of its latest change."""
+        await self.loop.settle()
         if any(disk.missing for disk in self.disks.values()):
             return
         for _ in range(200):
@@ -486,6 +489,7 @@ class World:
                 break
             await self._step(waiting[0], may_fail=False)
             await self.loop.settle()
+            self._check_readers()
         else:
             raise Violation("rows queries without end")
         if self.hung:

@@ -1,0 +1,56 @@
+"""Sessions under random interleavings: `lazyflow.testing.interleavings` says what is checked, of every frame."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from lazyflow.testing import Harness
+from lazyflow.testing.interleavings import Violation, World, explore, modelled, over
+
+HAPPENS = (
+    *("thread goes on", "rows query", "statistics query", "query fails", "hang", "change", "rows request"),
+    *("broken message", "join", "leave", "reads or not", "time passes", "rows must come"),
+    *("InitialState", "StateFrame", "RowsFrame", "RowCountFrame", "StatsUpdate", "ErrorFrame"),
+)
+"""What must occur in a run that says anything."""
+
+
+def test_a_few_interleavings() -> None:
+    counts = explore(1_500, seed=1_000)
+    assert all(counts[what] for what in (*HAPPENS, "file replaced", "file taken or brought back")), counts
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("block", range(8))
+def test_twenty_thousand_steps(block: int) -> None:
+    counts = explore(2_500, seed=block * 5)
+    print(dict(counts))
+    assert all(counts[what] for what in HAPPENS), counts
+
+
+def test_a_share_of_them_on_each_engine(harness: Harness) -> None:
+    counts = explore(300, over(harness.backend), seed=7, files_change=False)
+    assert counts["StatsUpdate"], counts
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("seed", [11, 12])
+def test_more_of_them_on_each_engine(harness: Harness, seed: int) -> None:
+    explore(500, over(harness.backend), seed=seed, files_change=False)
+
+
+def test_a_seed_is_a_run() -> None:
+    def run() -> Counter[str]:
+        return World(3, modelled).run(200)
+
+    assert run() == run()
+
+
+def test_the_judge_sees_what_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A client that forgets nothing is sent the rows of an older state as those of a newer one."""
+    monkeypatch.setattr("lazyflow.session.client.Client.forget_rows", lambda self: None)
+    monkeypatch.setattr("lazyflow.session.client.Client._has", lambda self, wanted, current: self._rows is not None)
+    with pytest.raises(Violation, match="seed"):
+        explore(3_000)
