@@ -50,8 +50,6 @@ class Orders:
 
     def __init__(self, flow: lf.DataFlow) -> None:
         self._flow = flow
-        self._late: list[float] = []
-        self._ticking: asyncio.Task[None] | None = None
 
     async def apply(self, state: dict[str, Any]) -> float:
         """Seconds that `flow.apply` takes by itself, in a thread of its own as always."""
@@ -64,8 +62,19 @@ class Orders:
         return {"cpu": time.process_time(), "resident": resident}
 
     async def watch(self) -> None:
-        """Begin to measure how late the event loop comes to what is due."""
-        self._late.clear()
+        """Begin to measure how late the event loop is."""
+        self._lateness = Lateness()
+
+    async def pauses(self) -> dict[str, float]:
+        """End it, and say how late."""
+        return self._lateness.end()
+
+
+class Lateness:
+    """How late the event loop comes to a timer of a millisecond, from now on until `end`."""
+
+    def __init__(self) -> None:
+        self._late: list[float] = []
         self._ticking = asyncio.create_task(self._tick())
 
     async def _tick(self) -> None:
@@ -74,13 +83,11 @@ class Orders:
             await asyncio.sleep(TICK)
             self._late.append(time.perf_counter() - start - TICK)
 
-    async def pauses(self) -> dict[str, float]:
-        """End it, and say how late it came, in seconds."""
-        assert self._ticking is not None
+    def end(self) -> dict[str, float]:
+        """Percentiles in seconds, and of how many times."""
         self._ticking.cancel()
-        late = self._late
-        shares = {"median": percentile(late, 0.5), "p99": percentile(late, 0.99), "p999": percentile(late, 0.999)}
-        return {**shares, "longest": max(late), "ticks": len(late)}
+        shares = {"median": 0.5, "p99": 0.99, "p999": 0.999, "longest": 1.0}
+        return {name: percentile(self._late, share) for name, share in shares.items()} | {"ticks": len(self._late)}
 
 
 async def serve(flow: lf.DataFlow, settings: Settings) -> None:
@@ -107,12 +114,7 @@ async def serve(flow: lf.DataFlow, settings: Settings) -> None:
 class Server:
     """The server's process, for an `async with` block.
 
-    Parameters
-    ----------
-    backend, path
-        Which engine, over which file.
-    settings
-        What differs from the default settings.
+    `settings` are those that differ from the default.
     """
 
     def __init__(self, backend: str, path: Path, **settings: Any) -> None:
