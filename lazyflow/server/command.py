@@ -26,7 +26,9 @@ from lazyflow.dataflow import DataFlow
 from lazyflow.errors import InvalidInput
 from lazyflow.server.access import Access
 from lazyflow.server.app import close_app, make_app
+from lazyflow.server.interpreter import tune_interpreter
 from lazyflow.settings import Settings
+from lazyflow.state import State
 
 _REQUEST_BYTES = 65_536
 """Bound on the head and on the body of a request; the service takes no bodies."""
@@ -77,9 +79,6 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
         After everything is closed, if that is how it was ended.
     """
     log_to_stderr(debug)
-    # Threads that compile expressions hold the interpreter for 5 ms at a time by default, and the event loop, which
-    # has many short things to do, waits for each of them.
-    sys.setswitchinterval(0.001)
     settings = replace(settings, token=Access(settings).token)  # refuses, where it does, before anything is opened
     with ExitStack() as stack:
         sockets = _listen(settings.host, settings.port)
@@ -87,6 +86,9 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
             stack.callback(each.close)
         flows = {name: stack.enter_context(DataFlow(data, backend=backend)) for name, data in tables.items()}
         app = make_app(flows, settings, None)
+        for flow in flows.values():
+            flow.compile(State())  # loads what compiling needs
+        tune_interpreter()
         if asyncio.run(_serve(app, sockets, settings)) == signal.SIGINT:
             raise KeyboardInterrupt
 
