@@ -197,7 +197,7 @@ class Client:
         LazyflowError
             What the service says is wrong: `UnknownName`, `InvalidValue`, `EngineError`, `protocol.Refused`, ...
         Superseded
-            If a newer state came before the rows that were asked for.
+            If a newer state, or the answer to a later change, came before the rows that were asked for.
         Disconnected
             If the connection ends before.
         """
@@ -368,8 +368,8 @@ class Client:
         for number, asked in self._asked.items():
             generation = asked.generation
             match event:
-                case wire.StateFrame() if generation is not None and generation < event.generation:
-                    asked.settle(Superseded(f"generation {event.generation} came before rows of {generation}"))
+                case wire.StateFrame() if generation is not None and (generation < event.generation or number < last):
+                    asked.settle(Superseded(f"a newer state came before rows of generation {generation}"))
                 case wire.StateFrame() if generation is None and number <= last:
                     if number < last or event.window is not None:  # else an error follows
                         asked.settle(self.view)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import re
 import signal
 import subprocess
@@ -41,6 +42,7 @@ ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "service.md").read_text()
 EXAMPLE = ROOT / "examples" / "client.py"
 
+SEED = 2013
 ROWS = 500
 TABLE = pa.table({
     "number": pa.array(range(ROWS), pa.int64()),
@@ -387,6 +389,35 @@ def test_a_later_error_does_not_take_the_place_of_an_earlier_change(harness: Har
                 with pytest.raises(lf.UnknownName):
                     await client.answer(bad)
                 assert (await client.answer(good)).state == JFK
+
+    run(main())
+
+
+def test_every_request_ends(harness: Harness) -> None:
+    """Whatever follows whatever, none is left without an answer."""
+
+    async def main() -> None:
+        with harness.flow(TABLE) as flow:
+            async with serving(flow) as server, connect(server.url) as client:
+                await client.settled()
+                rng = random.Random(SEED)
+                for _ in range(30):
+                    asked, changes = [], []
+                    for _ in range(rng.randrange(1, 5)):
+                        start = rng.randrange(ROWS)
+                        state = rng.choice([client.view.state, lf.State(search=rng.choice(["j", "l", ""]))])
+                        if rng.random() < 0.6:
+                            asked.append(await client.request_rows((start, start + 3)))
+                        else:
+                            asked.append(await client.change(state, rng.choice([None, (start, start + 2)])))
+                            changes.append(asked[-1])
+                    ends = await asyncio.gather(*map(client.answer, asked), return_exceptions=True)
+                    assert all(isinstance(end, View | lf.Superseded) for end in ends), ends
+                    assert all(
+                        isinstance(end, View) for number, end in zip(asked, ends, strict=True) if number in changes
+                    )
+                await client.settled()
+                assert client.stale_frames == 0
 
     run(main())
 
