@@ -319,6 +319,8 @@ _PREFIX_BYTES = 8
 class Frame(NamedTuple):
     """One answer of the service: a header, and a body that may be empty.
 
+    `statistics` are those of the header as JSON, where somebody wrote them already.
+
     >>> frame = Frame(ErrorFrame(code="timeout", message="too slow"), b"rows")
     >>> Frame.decode(frame.encode()) == frame
     True
@@ -326,10 +328,14 @@ class Frame(NamedTuple):
 
     header: ServerMessage
     body: bytes = b""
+    statistics: bytes | None = None
 
     def encode(self) -> bytes:
         """The frame as bytes; the body begins at a multiple of eight, as Arrow wants it."""
-        header = msgspec.json.encode(self.header)
+        message: Any = self.header
+        if self.statistics is not None:
+            message = msgspec.structs.replace(message, statistics=msgspec.Raw(self.statistics))
+        header = msgspec.json.encode(message)
         header += b" " * (-len(header) % 8)
         return b"".join((len(header).to_bytes(4, "little"), bytes(4), header, self.body))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import cast
 
 import msgspec
 
@@ -60,7 +59,7 @@ class Board:
         self._begun: set[str] = set()
         self._whole: dict[str, _Whole] = {}
         self._versions: list[News] = []
-        self._merged: dict[tuple[int, int], bytes] = {}
+        self._merged: dict[int, tuple[Cells, bytes]] = {}
 
     @property
     def version(self) -> int:
@@ -140,14 +139,15 @@ class Board:
             if cells.rows is not None and cells.rows.error is None
         }
 
-    def since(self, version: int) -> Cells:
-        """The cells that came after a version, ready to be put into a header."""
-        key = (version, self.version)
-        if key not in self._merged:
-            news = self._versions[version:]
-            merged = news[0].encoded if len(news) == 1 else msgspec.json.encode(_merge([item.cells for item in news]))
-            self._merged[key] = merged
-        return cast("Cells", msgspec.Raw(self._merged[key]))
+    def since(self, version: int) -> tuple[Cells, bytes]:
+        """The cells that came after a version, and the same as JSON: it is written once for all clients."""
+        news = self._versions[version:]
+        if len(news) == 1:
+            return news[0].cells, news[0].encoded
+        if version not in self._merged:
+            merged = _merge([item.cells for item in news])
+            self._merged[version] = (merged, msgspec.json.encode(merged))
+        return self._merged[version]
 
 
 def wire_cell(cell: results.Cell) -> Cell:

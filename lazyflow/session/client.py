@@ -122,7 +122,7 @@ class Client:
 
     def _request_rows(self, request: RowsRequest) -> None:
         current = self._session.current
-        if current is None or request.generation > current.generation:
+        if current is None or not 1 <= request.generation <= current.generation:
             raise Refused("unknown_generation")
         columns = self.columns if request.columns is None else request.columns
         window, columns = _within(request.window, columns, self._session)
@@ -288,6 +288,7 @@ class Client:
         self._row_count = dict(current.row_count)
         if rows.error is not None:
             self._errors.append(_error_frame(rows.error, self._change_answered, current.generation))
+        cells, encoded = current.board.since(0)
         fields: dict[str, Any] = {
             "generation": current.generation,
             "request": self._change_answered,
@@ -296,15 +297,15 @@ class Client:
             "window": rows.wanted.window if rows.error is None else None,
             "columns": rows.wanted.columns,
             "row_count": self._row_count,
-            "statistics": current.board.since(0),
+            "statistics": cells,
             "progress": current.board.progress,
             "complete": current.board.complete,
             "superseded": tuple(outcome for outcome in session.superseded if outcome.generation >= before),
         }
         if self._joined:
-            return Frame(StateFrame(**fields), rows.body)
+            return Frame(StateFrame(**fields), rows.body, encoded)
         self._joined = True
-        return Frame(InitialState(**fields, **session.introduction), rows.body)
+        return Frame(InitialState(**fields, **session.introduction), rows.body, encoded)
 
     def _rows_frame(self, current: Current, rows: GivenRows, request: int | None) -> Frame:
         window, columns = rows.wanted.window, rows.wanted.columns
@@ -312,14 +313,15 @@ class Client:
         return Frame(header, rows.body)
 
     def _stats_update(self, current: Current) -> Frame:
-        before, self._version = self._version, current.board.version
+        cells, encoded = current.board.since(self._version)
+        self._version = current.board.version
         header = StatsUpdate(
             generation=current.generation,
-            statistics=current.board.since(before),
+            statistics=cells,
             progress=current.board.progress,
             final=current.board.complete,
         )
-        return Frame(header)
+        return Frame(header, statistics=encoded)
 
 
 def _error_frame(error: Any, request: int | None, generation: int | None) -> ErrorFrame:
