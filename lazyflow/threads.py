@@ -1,4 +1,4 @@
-"""A thread of its own for each call that may take long: none waits behind another, and none outlives its call."""
+"""Threads for calls that may take long: as many as there are calls, kept for a moment for the next ones."""
 
 from __future__ import annotations
 
@@ -7,20 +7,93 @@ import contextvars
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from threading import Lock, Thread, current_thread
-from typing import Any, ParamSpec, TypeVar
+from queue import Empty, SimpleQueue
+from threading import Event, Lock, Thread, current_thread
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 from lazyflow.errors import EngineError
 
 P = ParamSpec("P")
 R = TypeVar("R")
 
+IDLE_SECONDS = 0.5
+"""How long a thread without a call is kept: to start one is to wait for it, which an event loop must not."""
+
+_IDLE_NAME = "lazyflow-idle"
+
+
+class Call:
+    """A call under way in a thread of its own; made by `spawn`."""
+
+    def __init__(self, function: Callable[[], None], name: str) -> None:
+        self.name = name
+        self._function = function
+        self._ended = Event()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait until it has ended, at most `timeout` seconds; whether it has."""
+        return self._ended.wait(timeout)
+
+    def __call__(self) -> None:
+        """Do it; the function says itself what becomes of its errors."""
+        current_thread().name = self.name
+        try:
+            self._function()
+        finally:
+            current_thread().name = _IDLE_NAME
+            self._ended.set()
+
+
+_Calls: TypeAlias = "SimpleQueue[Call]"
+_lock = Lock()
+_idle: list[_Calls] = []
+
+
+def spawn(function: Callable[[], None], name: str) -> Call:
+    """Call the function in a thread that nobody else uses meanwhile; never waits.
+
+    Parameters
+    ----------
+    function
+        Must not raise.
+    name
+        Name of the thread as long as the call lasts.
+    """
+    call = Call(function, name)
+    with _lock:
+        calls = _idle.pop() if _idle else None
+    if calls is not None:
+        calls.put(call)
+        return call
+    calls = SimpleQueue()
+    calls.put(call)
+    Thread(target=_work, args=(calls,), name=name, daemon=True).start()
+    return call
+
+
+def _work(calls: _Calls) -> None:
+    """Take one call after the other, until none comes for a while."""
+    while True:
+        try:
+            call = calls.get(timeout=IDLE_SECONDS)
+        except Empty:
+            with _lock:
+                if calls in _idle:
+                    _idle.remove(calls)
+                    return
+            continue  # a call was handed over just now
+        call()
+        if not IDLE_SECONDS:
+            return
+        with _lock:
+            _idle.append(calls)
+
 
 class Threads:
     """Runs blocking functions beside an event loop.
 
-    A pool would let a few calls that never come back stop all others. Here each call has its own thread, and a bound
-    says how many may be under way at once.
+    A pool of fixed size would let a few calls that never come back stop all others. Here no call waits for another,
+    and a bound says how many may be under way at once.
 
     Parameters
     ----------
@@ -30,8 +103,7 @@ class Threads:
 
     def __init__(self, most: int = 64) -> None:
         self._most = most
-        self._lock = Lock()
-        self._alive: set[Thread] = set()
+        self._alive: set[Call] = set()
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Call the function in a thread and await what it gives.
@@ -70,24 +142,16 @@ class Threads:
             except BaseException as error:  # noqa: BLE001 - whoever waits must not be ended by an engine's SystemExit
                 failure = EngineError(f"{type(error).__name__}: {error}")
                 failure.__cause__ = error
-            with self._lock:
-                self._alive.discard(current_thread())
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(settle, result, failure)
 
-        thread = Thread(target=call, name=f"lazyflow-{getattr(function, '__name__', 'call').strip('_')}", daemon=True)
-        with self._lock:
-            if len(self._alive) >= self._most:
-                raise EngineError(f"the engine does not come back: {len(self._alive)} calls are under way")
-            self._alive.add(thread)
-        thread.start()
+        self._alive = {under_way for under_way in self._alive if not under_way.join(0)}
+        if len(self._alive) >= self._most:
+            raise EngineError(f"the engine does not come back: {len(self._alive)} calls are under way")
+        self._alive.add(spawn(call, f"lazyflow-{getattr(function, '__name__', 'call').strip('_')}"))
         return await future
 
     def join(self, timeout: float) -> bool:
         """Wait until no call is under way, at most `timeout` seconds; whether none is."""
         until = time.monotonic() + timeout
-        with self._lock:
-            threads = list(self._alive)
-        for thread in threads:
-            thread.join(max(0.0, until - time.monotonic()))
-        return not any(thread.is_alive() for thread in threads)
+        return all(call.join(max(0.0, until - time.monotonic())) for call in list(self._alive))

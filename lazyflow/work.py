@@ -12,12 +12,12 @@ import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from threading import Thread, current_thread
 from typing import TYPE_CHECKING, Literal, Protocol
 
 from lazyflow.cache import Cache
 from lazyflow.errors import Cancelled, EngineError, LazyflowError, Superseded
 from lazyflow.statistics.results import Cell
+from lazyflow.threads import Call, spawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -198,8 +198,9 @@ class Work:
         self._numbers: dict[object, int] = {}
         self._running: StatisticsQuery | None = None
         self._token = CancelToken()
-        self._worker: Thread | None = None
-        self._last_worker: Thread | None = None
+        self._worker: Call | None = None
+        self._last_worker: Call | None = None
+        self._claims = 0
         self._closed = False
         self._watchers: tuple[Watcher, ...] = ()
 
@@ -226,6 +227,7 @@ class Work:
             self._numbers[owner] = self._numbers.get(owner, 0) + 1
             generation = Generation(self, owner, self._numbers[owner], wanted)
             self._current[owner] = generation
+            self._claims += 1
             self._supersede(before)
         self._notify([before] if before else [])
         return generation
@@ -234,6 +236,7 @@ class Work:
         """Withdraw everything that `owner` wants."""
         with self._changed:
             before = self._current.pop(owner, None)
+            self._claims += 1
             self._supersede(before)
         self._notify([before] if before else [])
 
@@ -248,20 +251,19 @@ class Work:
         with self._changed:
             self._closed = True
             worker = self._last_worker  # it may have nothing left to do, and yet not be gone
-        if worker is not None and worker is not current_thread():
+        if worker is not None:
             worker.join()
 
     def start(self, generation: Generation) -> None:
         """See `Generation.start`."""
         with self._changed:
             generation._started = True
+            self._claims += 1
             if self._worker is None and not generation.settled:
                 self._start_worker()
 
     def _start_worker(self) -> None:
-        self._worker = Thread(target=self._loop, name="lazyflow-statistics", daemon=True)
-        self._last_worker = self._worker
-        self._worker.start()
+        self._worker = self._last_worker = spawn(self._loop, "lazyflow-statistics")
 
     def give_up(self, generation: Generation, fault: LazyflowError) -> None:
         """Wait no longer for the query that runs, if it is what keeps a generation from going on.
@@ -322,16 +324,22 @@ class Work:
                 log.exception("a listener of statistics failed")
 
     def _loop(self) -> None:
-        me = current_thread()
+        with self._changed:
+            me = self._worker
         while True:
+            claims, found = self._next()
             with self._changed:
                 if self._worker is not me:  # given up
                     return
-                query = self._next()
-                self._running, self._token = query, CancelToken()
-                if query is None:
-                    self._worker = None
+                if claims != self._claims:  # somebody wants something else by now
+                    continue
+                if found is None:
+                    self._worker = self._running = None
                     return
+                asking, query = found
+                asking._asked = (type(query), query.cells)
+                self._current[asking._owner] = self._current.pop(asking._owner)
+                self._running, self._token = query, CancelToken()
                 token = self._token
                 for generation in self._current.values():
                     generation.queries_started += bool(query.concerns & generation.wanted.keys)
@@ -355,28 +363,32 @@ class Work:
                 generation._fault = fault
         self._notify(broken)
 
-    def _next(self) -> StatisticsQuery | None:
-        """The next query that somebody wants; owners take turns."""
-        for owner, generation in list(self._current.items()):
-            if not generation._started or generation._fault is not None:
+    def _next(self) -> tuple[int, tuple[Generation, StatisticsQuery] | None]:
+        """The next query that somebody wants, and the state of claims that it was made for; owners take turns.
+
+        Queries are made outside of the lock: that takes milliseconds, and event loops wait for the lock.
+        """
+        with self._changed:
+            claims, current = self._claims, list(self._current.values())
+        for generation in current:
+            if not generation._started or generation._fault is not None or generation.superseded:
                 continue
             try:
                 query = generation.wanted.next_query(generation.known)
             except Exception as error:
                 log.exception("no statistics query could be made")
-                generation._fault = EngineError(f"no statistics query could be made: {type(error).__name__}: {error}")
-                self._notify([generation])
-                continue
-            if query is not None and generation._asked == (type(query), query.cells):
-                generation._fault = EngineError("statistics make no progress: the same query would be asked again")
+                fault = EngineError(f"no statistics query could be made: {type(error).__name__}: {error}")
+            else:
+                if query is None:
+                    continue
+                if generation._asked != (type(query), query.cells):
+                    return claims, (generation, query)
                 log.error("%s of %d cells makes no progress", type(query).__name__, len(query.cells))
-                self._notify([generation])
-                continue
-            if query is not None:
-                generation._asked = (type(query), query.cells)
-                self._current[owner] = self._current.pop(owner)
-                return query
-        return None
+                fault = EngineError("statistics make no progress: the same query would be asked again")
+            with self._changed:
+                generation._fault = fault
+            self._notify([generation])
+        return claims, None
 
     def _execute(self, query: StatisticsQuery, token: CancelToken) -> None:
         """Run a query and deliver its cells; one that fails is split until the guilty cells stand alone."""

@@ -85,7 +85,7 @@ class Scheduler:
     def installed(self) -> Iterator[None]:
         """While inside, lazyflow's threads are stepped."""
         kind: Any = type("Stepped", (SteppedThread,), {"scheduler": self})
-        with patch("lazyflow.work.Thread", kind), patch("lazyflow.threads.Thread", kind):
+        with patch("lazyflow.threads.Thread", kind), patch("lazyflow.threads.IDLE_SECONDS", 0):
             yield
 
     def started(self, thread: SteppedThread) -> None:
