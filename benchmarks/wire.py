@@ -33,6 +33,7 @@ import lazyflow as lf
 from benchmarks.measure import percentile, seconds
 from lazyflow.protocol import ErrorFrame, Frame, Join, RowsFrame, RowsRequest, StateChange, StateFrame, StatsUpdate
 from lazyflow.server import close_app, make_app
+from lazyflow.server.interpreter import tune_interpreter
 from lazyflow.settings import Settings
 
 WINDOW = (0, 50)
@@ -345,6 +346,7 @@ class Words:
 
 
 if __name__ == "__main__":
-    sys.setswitchinterval(0.001)  # as `lazyflow serve` does
     with lf.DataFlow(sys.argv[2], backend=sys.argv[1]) as opened:
+        opened.compile(lf.State())
+        tune_interpreter()  # all as `lazyflow serve` does
         asyncio.run(serve(opened, Settings(**json.loads(sys.argv[3]))))
