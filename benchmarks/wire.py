@@ -113,10 +113,7 @@ async def serve(flow: lf.DataFlow, settings: Settings) -> None:
 
 
 class Server:
-    """The server's process, for an `async with` block.
-
-    `settings` are those that differ from the default.
-    """
+    """The server's process, for an `async with` block; `settings` are those that differ from the default."""
 
     def __init__(self, backend: str, path: Path, **settings: Any) -> None:
         # A client that scrolls as fast as it is answered is not to be slowed down.
