@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent
-COPIED = ("lazyflow", "backends", "tests", "docs", "pyproject.toml", "README.md")
+COPIED = ("lazyflow", "backends", "tests", "docs", "examples", "pyproject.toml", "README.md")
 TIMEOUT = 120
 AT_ONCE = 2
 
@@ -63,6 +63,14 @@ class Mutant:
 def parity(*names: str, backend: str = "duckdb") -> tuple[str, ...]:
     """Node ids of cases of the suite on one backend."""
     return tuple(f"tests/test_cases.py::test_{name}[{backend}]" for name in names)
+
+
+INTERLEAVINGS = ("tests/test_interleavings.py::test_a_few_interleavings",)
+
+
+def wire(name: str, backend: str = "duckdb") -> tuple[str, ...]:
+    """Node id of a test of round trips on one backend."""
+    return (f"tests/test_round_trips.py::test_{name}[{backend}]",)
 
 
 RUNNING = "not any(running.concerns & g.wanted.keys for g in self._current.values())"
@@ -254,6 +262,144 @@ MUTANTS = (
         "        parts = query.split()\n",
         "        parts = []\n",
         ("tests/test_work.py::test_a_failed_fold_is_split_until_the_guilty_stands_alone",),
+    ),
+    Mutant(
+        "an older generation is sent",
+        "lazyflow/session/client.py",
+        "        current = self._session.current\n        if current is None:\n            return None\n        if self.owes",
+        "        current = self._sent or self._session.current\n        if current is None:\n            return None\n"
+        "        if self.owes",
+        INTERLEAVINGS,
+    ),
+    Mutant(
+        "the order of phases swapped on the wire",
+        "lazyflow/session/client.py",
+        "            return None if rows is None else self._state(current, rows)\n",
+        "            if rows is not None:\n                return self._state(current, rows)\n",
+        INTERLEAVINGS,
+    ),
+    Mutant(
+        "broadcast to every session",
+        "lazyflow/session/session.py",
+        "        self.clients: dict[Client, object] = {}\n",
+        "        self.clients: dict[Client, object] = globals().setdefault('everybody', {})\n",
+        INTERLEAVINGS,
+    ),
+    Mutant(
+        "what a replaced file gave is shown",
+        "lazyflow/session/session.py",
+        "    if step.plan.source.fingerprint.outdated:\n",
+        "    if False:\n",
+        INTERLEAVINGS,
+    ),
+    Mutant(
+        "a change that is not valid takes those before it along",
+        "lazyflow/session/session.py",
+        "                    await self._take(self._changes.pop())",
+        "                    last = self._changes.pop(); self._changes.clear(); await self._take(last)",
+        INTERLEAVINGS,
+    ),
+    Mutant(
+        "a delay between the phases",
+        "lazyflow/session/session.py",
+        "            self._start_statistics(current)\n            if current.final:\n",
+        "            asyncio.get_running_loop().call_later(3600, self._start_statistics, current)\n"
+        "            if current.final:\n",
+        wire("statistics_start_at_once_and_rows_come_before_them"),
+    ),
+    Mutant(
+        "rows wait for statistics",
+        "lazyflow/session/session.py",
+        "        token = CancelToken()\n        task = asyncio",
+        "        if self._following is not None:\n            await asyncio.wait({self._following})\n"
+        "        token = CancelToken()\n        task = asyncio",
+        wire("rows_do_not_wait_for_statistics"),
+    ),
+    Mutant(
+        "known statistics come in a second frame",
+        "lazyflow/session/client.py",
+        "        self._version = current.board.version\n        self._row_count = dict(current.row_count)\n"
+        "        if rows.error",
+        "        self._version = 0\n        self._row_count = dict(current.row_count)\n        if rows.error",
+        wire("a_known_state_costs_one_frame_and_no_query"),
+    ),
+    Mutant(
+        "an update repeats everything",
+        "lazyflow/session/client.py",
+        "current.board.since(self._version)",
+        "current.board.since(0)",
+        wire("an_update_has_what_changed_and_nothing_else"),
+    ),
+    Mutant(
+        "each client computes for itself",
+        "lazyflow/session/session.py",
+        "        for client in self.clients:\n            client.give(given, current)\n",
+        "        current.bodies.clear()\n        for client in list(self.clients)[-1:]:\n"
+        "            client.give(given, current)\n",
+        wire("ten_clients_ten_frames_one_computation"),
+    ),
+    Mutant(
+        "the queue of a client unbounded",
+        "lazyflow/server/socket.py",
+        "            done, _ = await asyncio.wait({sent}, timeout=self.service.settings.client_timeout)\n",
+        "            done = {asyncio.sleep(0)}\n            return\n",
+        ("tests/test_security.py::test_a_client_that_does_not_read_is_dropped",),
+    ),
+    Mutant(
+        "answers to broken messages unbounded",
+        "lazyflow/session/client.py",
+        "        if len(self._errors) >= _ERRORS_KEPT:\n",
+        "        if False:\n",
+        ("tests/test_fuzz.py::test_who_does_not_read_its_errors_is_let_go",),
+    ),
+    Mutant(
+        "token not checked",
+        "lazyflow/server/access.py",
+        "            return self.token_right(given)\n",
+        "            return True\n",
+        ("tests/test_security.py::test_a_wrong_token_is_refused",),
+    ),
+    Mutant(
+        "token not asked for",
+        "lazyflow/server/guarded.py",
+        "if self.needs_token and not self.access.admits(self.given, self.get_cookie(cookie_name(host))):",
+        "if False:",
+        ("tests/test_security.py::test_without_the_token_nothing_but_health_is_answered",),
+    ),
+    Mutant(
+        "Origin not checked",
+        "lazyflow/server/access.py",
+        "return urlsplit(origin).netloc == host.lower() or origin in self._origins",
+        "return True",
+        ("tests/test_security.py::test_a_foreign_origin_is_refused",),
+    ),
+    Mutant(
+        "Host not checked",
+        "lazyflow/server/guarded.py",
+        "if not self.access.host_allowed(host):",
+        "if False:",
+        ("tests/test_security.py::test_a_foreign_host_is_refused",),
+    ),
+    Mutant(
+        "the token in the log",
+        "lazyflow/server/guarded.py",
+        'self.request.uri = redacted(self.request.uri or "")',
+        "pass",
+        ("tests/test_security.py::test_the_log_does_not_have_the_token",),
+    ),
+    Mutant(
+        "messages at any rate",
+        "lazyflow/server/socket.py",
+        "        if delay:\n",
+        "        if False:\n",
+        ("tests/test_security.py::test_messages_beyond_the_rate_wait_and_none_is_lost",),
+    ),
+    Mutant(
+        "a hung statistics query stops all others",
+        "lazyflow/work.py",
+        "            self._running = None\n            self._start_worker()\n",
+        "",
+        ("tests/test_faults.py::test_statistics_that_hang_are_given_up_and_a_newer_state_has_its_own[duckdb]",),
     ),
 )
 
