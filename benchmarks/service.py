@@ -81,7 +81,7 @@ async def change_against_apply(server: Server, words: Words, size: Size, backend
     yield Figure(
         "a change's first rows on the wire, later than flow.apply", backend, more * 1000, "ms",
         *size.bound("<= 5 ms", more <= 0.005),
-        f"median of {len(wire)} pairs; medians of wire {ms(percentile(wire, 0.5))}, apply {ms(percentile(direct, 0.5))}; "
+        f"median of {len(wire)} pairs; wire {ms(percentile(wire, 0.5))}, apply {ms(percentile(direct, 0.5))}; "
         f"95th percentiles {ms(percentile(wire, 0.95))}, {ms(percentile(direct, 0.95))}",
     )  # fmt: skip
 
