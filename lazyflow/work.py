@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("lazyflow.work")
 
+_PATIENCE = 5.0
+"""Seconds for which `close` waits for a query that was given up: it may never come back."""
+
 Known = Callable[["CellKey"], "Cell | None"]
 Watcher = Callable[[Literal["started", "ended"], "StatisticsQuery"], None]
 
@@ -200,6 +203,7 @@ class Work:
         self._token = CancelToken()
         self._worker: Call | None = None
         self._last_worker: Call | None = None
+        self._given_up: list[Call] = []
         self._claims = 0
         self._closed = False
         self._watchers: tuple[Watcher, ...] = ()
@@ -251,8 +255,11 @@ class Work:
         with self._changed:
             self._closed = True
             worker = self._last_worker  # it may have nothing left to do, and yet not be gone
+            given_up = self._given_up
         if worker is not None:
             worker.join()
+        if not all(other.join(_PATIENCE) for other in given_up):
+            log.warning("the engine does not let go of a statistics query that was given up")
 
     def start(self, generation: Generation) -> None:
         """See `Generation.start`."""
@@ -279,6 +286,8 @@ class Work:
                 return
             self._token.cancel()
             self._running = None
+            if self._worker is not None:
+                self._given_up = [call for call in [*self._given_up, self._worker] if not call.join(0)]
             self._start_worker()
         self._break(running, fault)
 

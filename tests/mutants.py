@@ -266,7 +266,8 @@ MUTANTS = (
     Mutant(
         "an older generation is sent",
         "lazyflow/session/client.py",
-        "        current = self._session.current\n        if current is None:\n            return None\n        if self.owes",
+        "        current = self._session.current\n        if current is None:\n            return None\n"
+        "        if self.owes",
         "        current = self._sent or self._session.current\n        if current is None:\n            return None\n"
         "        if self.owes",
         INTERLEAVINGS,
@@ -302,9 +303,8 @@ MUTANTS = (
     Mutant(
         "a delay between the phases",
         "lazyflow/session/session.py",
-        "            self._start_statistics(current)\n            if current.final:\n",
-        "            asyncio.get_running_loop().call_later(3600, self._start_statistics, current)\n"
-        "            if current.final:\n",
+        "            self._start_statistics(current)\n\n    def _start",
+        "            asyncio.get_running_loop().call_later(3600, self._start_statistics, current)\n\n    def _start",
         wire("statistics_start_at_once_and_rows_come_before_them"),
     ),
     Mutant(
@@ -397,8 +397,8 @@ MUTANTS = (
     Mutant(
         "a hung statistics query stops all others",
         "lazyflow/work.py",
-        "            self._running = None\n            self._start_worker()\n",
-        "",
+        "            self._running = None\n            if self._worker is not None:\n",
+        "            return\n            if self._worker is not None:\n",
         ("tests/test_faults.py::test_statistics_that_hang_are_given_up_and_a_newer_state_has_its_own[duckdb]",),
     ),
 )

@@ -226,6 +226,8 @@ class Client:
             if frame is not None:
                 self.ready = False
                 yield frame
+                if frame.body and self._sent is not None:
+                    self._session.rows_handed_over(self._sent)
                 continue
             self._wakeup.clear()
             if not self.ready:

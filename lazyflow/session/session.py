@@ -324,7 +324,6 @@ class Session:
             body, number = task.result()
             given = GivenRows(wanted, body)
             current.add_rows(given, number)
-            self._start_statistics(current)
             if current.final:
                 self._end(current, "final")
         elif isinstance(error, Cancelled):
@@ -349,8 +348,12 @@ class Session:
 
     # -- statistics
 
+    def rows_handed_over(self, current: Current) -> None:
+        """A client's rows are on their way: now the statistics phase begins, which would have taken their core."""
+        if current is self.current and not current.stale:
+            self._start_statistics(current)
+
     def _start_statistics(self, current: Current) -> None:
-        """Now that rows are there, the statistics phase begins; it does not wait until anybody has been sent them."""
         if (self._following is None or self._following.done()) and not current.board.complete:
             self._following = self._forever(self._follow(current))
 
