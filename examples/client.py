@@ -4,8 +4,6 @@
 Usage: client.py ADDRESS, where ADDRESS is what `lazyflow serve --demo` prints.
 """
 
-# ruff: noqa: D103, T201
-
 import asyncio
 import sys
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import zlib
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager, suppress
@@ -255,7 +256,7 @@ class Client:
         """Connect, and take the first frame."""
         self._connection = connection = await _connected(self._url, self._token, self._join)
         first = await connection.read_message()
-        frame = Frame.decode(first) if isinstance(first, bytes) else None
+        frame = self._decode(first) if isinstance(first, bytes) else None
         if frame is None or isinstance(frame.header, wire.ErrorFrame):
             connection.close()
             if frame is not None and isinstance(frame.header, wire.ErrorFrame):
@@ -269,7 +270,7 @@ class Client:
         end = None
         try:
             while (data := await connection.read_message()) is not None:
-                self._take(Frame.decode(data if isinstance(data, bytes) else data.encode()))
+                self._take(self._decode(data if isinstance(data, bytes) else data.encode()))
         except Exception as error:  # noqa: BLE001 - whoever waits is told
             end = Disconnected(None, f"a frame could not be read: {error}")
             connection.close()
@@ -278,6 +279,9 @@ class Client:
             asked.settle(self._end)
         self._waiting.clear()
         self._news.set()
+
+    def _decode(self, data: bytes) -> Frame:
+        return Frame.decode(zlib.decompress(data) if self._join.compression else data)
 
     async def reconnect(self) -> None:
         """Come back to the same session, or where it is no more to a new one with the same state.
@@ -288,13 +292,14 @@ class Client:
         await self._hang_up()
         self._last_change = None
         window = before.window or self._join.window
-        self._join = Join(session=before.session, window=window, columns=before.columns)
+        again = Join(window=window, columns=before.columns, compression=self._join.compression)
+        self._join = msgspec.structs.replace(again, session=before.session)
         try:
             await self._open()
         except Refused as error:
             if error.code != "no_such_session":
                 raise
-            self._join = Join(source=before.source, state=before.state, window=window, columns=before.columns)
+            self._join = msgspec.structs.replace(again, source=before.source, state=before.state)
             await self._open()
         self.missed = (self.view.session, self.view.generation) != (before.session, before.generation)
 
@@ -389,6 +394,7 @@ async def connect(
     state: State | None = None,
     window: Window = (0, 100),
     columns: Iterable[str] = (),
+    compression: bool | None = None,
 ) -> AsyncIterator[Client]:
     """Join a session of a service, or open one; its first rows are there when this is entered.
 
@@ -404,6 +410,8 @@ async def connect(
         The state to open a session with.
     window, columns
         What of the rows is visible; without columns, all.
+    compression
+        Whether frames are compressed; by default where the service is on another machine.
 
     Raises
     ------
@@ -436,7 +444,16 @@ async def connect(
     [1, 2, 6]
     3.0
     """
-    join = Join(source=source, session=session, state=state, window=window, columns=tuple(columns))
+    if compression is None:
+        compression = urlsplit(url).hostname not in ("localhost", "127.0.0.1", "::1")
+    join = Join(
+        source=source,
+        session=session,
+        state=state,
+        window=window,
+        columns=tuple(columns),
+        compression="deflate" if compression else None,
+    )
     client = Client(url, token, join)
     try:
         await client._open()

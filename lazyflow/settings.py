@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
@@ -9,6 +10,8 @@ from typing import Any, get_type_hints
 from lazyflow.errors import InvalidInput
 
 PREFIX = "LAZYFLOW_"
+
+_LAST_PORT = 65_535
 
 
 def _setting(default: Any, unit: str, help: str) -> Any:
@@ -61,8 +64,10 @@ class Settings:
             value = getattr(self, item.name)
             if isinstance(value, int | float) and not isinstance(value, bool):
                 least = 0 if item.name in ("port", "session_expiry") else 1 if isinstance(value, int) else 0.001
-                if not value >= least:
+                if not least <= value < math.inf:
                     raise InvalidInput(f"{item.name} is at least {least}, not {value}")
+        if self.port > _LAST_PORT:  # Linux would count on from 0
+            raise InvalidInput(f"port is at most {_LAST_PORT}, not {self.port}")
 
 
 @dataclass(frozen=True)

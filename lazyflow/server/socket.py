@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import zlib
 from contextlib import aclosing
 
 from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketProtocol
@@ -14,6 +15,7 @@ from lazyflow.server.guarded import Guarded
 from lazyflow.server.rate import Rate
 from lazyflow.service import Service
 from lazyflow.session import Client
+from lazyflow.threads import Threads
 
 log = logging.getLogger("lazyflow.server")
 
@@ -21,6 +23,13 @@ _REASON_BYTES = 123
 """A close frame has room for 125 bytes, two of which are the code."""
 
 BROKEN, NOT_UNDERSTOOD, DID_NOT_READ = 1011, 4400, 4408
+
+
+LOOP_BYTES = 50_000
+"""A frame of so many bytes is compressed in less than a millisecond; larger ones in a thread, off the event loop."""
+
+_LEVEL = 1
+"""Of zlib: higher ones take two to four times as long for a tenth less."""
 
 
 class _DidNotRead(Exception):
@@ -39,6 +48,8 @@ class Socket(Guarded, WebSocketHandler):
         self._connection: WebSocketProtocol | None = None
         self._excused = 0
         self._heard = True
+        self._compresses = False
+        self._threads = Threads()
 
     def check_origin(self, origin: str) -> bool:
         """Whether a page of this origin may connect: Tornado asks too, and gets the same answer as `prepare`."""
@@ -113,7 +124,9 @@ class Socket(Guarded, WebSocketHandler):
         """Send frames until there are no more; with which code and reason it ends."""
         joins = self.request.query_arguments.get("join")
         try:
-            client = self.service.join(decode_join(joins[-1]) if joins else Join())
+            join = decode_join(joins[-1]) if joins else Join()
+            self._compresses = join.compression is not None
+            client = self.service.join(join)
         except Exception as error:
             shown = error_of(error)
             code = error.close_code if isinstance(error, Refused) else NOT_UNDERSTOOD
@@ -135,8 +148,12 @@ class Socket(Guarded, WebSocketHandler):
         """Send a frame; done when the operating system has taken it."""
         self._excused += 1
         try:
+            data = frame.encode()
+            if self._compresses:
+                large = len(data) > LOOP_BYTES
+                data = await self._threads.run(zlib.compress, data, _LEVEL) if large else zlib.compress(data, _LEVEL)
             # Not `wait_for`: it would cancel what Tornado's stream goes on to use.
-            sent = asyncio.ensure_future(self.write_message(frame.encode(), binary=True))
+            sent = asyncio.ensure_future(self.write_message(data, binary=True))
             sent.add_done_callback(_seen)
             done, _ = await asyncio.wait({sent}, timeout=self.service.settings.client_timeout)
             if not done:

@@ -227,7 +227,7 @@ class Client:
                 self.ready = False
                 yield frame
                 if frame.body and self._sent is not None:
-                    self._session.rows_handed_over(self._sent)
+                    self._sent.rows_handed_over.set()
                 continue
             self._wakeup.clear()
             if not self.ready:
@@ -244,7 +244,7 @@ class Client:
         if current is None:
             return None
         if self.owes_state(current):
-            rows = self._rows_for(current)
+            rows = self._rows_for(current) if current.looked_at or current.stale else None
             return None if rows is None else self._state(current, rows)
         if self._passing is not None:
             passing, self._passing = self._passing, None

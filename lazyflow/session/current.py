@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from typing import Literal
@@ -35,6 +36,8 @@ class Current:
         The last few bodies of rows.
     failure
         Why its statistics do not come, or None.
+    rows_handed_over
+        Set once some client's rows are on their way: statistics, which would take their core, wait for it.
     reopened
         Whether it was accepted because the source's files had changed under the one before.
     stale
@@ -46,6 +49,7 @@ class Current:
         self.board = board
         self.reopened = reopened
         self.stale = False
+        self.rows_handed_over = asyncio.Event()
         self.schema = tuple(ColumnSchema(name, str(type), kind(type)) for name, type in step.schema.items())
         self.row_count: dict[str, int] = {}
         self.bodies: LRUCache[WantedRows, bytes] = LRUCache(_BODIES_KEPT)
@@ -60,6 +64,11 @@ class Current:
     def generation(self) -> int:
         """The number of the state change."""
         return self.step.generation
+
+    @property
+    def looked_at(self) -> bool:
+        """Whether it was found out which statistics are known already."""
+        return self.board.version > 0
 
     @property
     def has_rows(self) -> bool:

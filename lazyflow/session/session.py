@@ -194,15 +194,15 @@ class Session:
         self._applying = True
         try:
             others = [client.columns for client in self.clients if client is not change.client]
-            current, news = await self._threads.run(self._apply, change, others)
+            current = await self._threads.run(self._apply, change, others)
         except Exception as error:  # noqa: BLE001 - answered, and logged unless the client is to blame
             self._applying = False
             self._refuse(change, error)
         else:
             self._applying = False
-            self._accept(change, current, news)
+            self._accept(change, current)
 
-    def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> tuple[Current, News]:
+    def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> Current:
         """The view of a change, where other clients see these columns; in a thread."""
         if self._flow.outdated:
             log.info("the files of %r changed: they are opened anew", self.source)
@@ -211,8 +211,7 @@ class Session:
         mine = [check_columns(change.sight.columns, plan.schema)] if change.sight is not None else []
         in_sight = {name for columns in [*mine, *others] for name in columns or plan.schema}
         step = self._flow.apply(change.state, (0, 0), [name for name in plan.schema if name in in_sight])
-        current = Current(step, Board(), self.name, change.reopened)
-        return current, current.board.look(step.statistics)
+        return Current(step, Board(), self.name, change.reopened)
 
     def _refuse(self, change: _Change, error: Exception) -> None:
         if not isinstance(error, InvalidInput):
@@ -233,21 +232,17 @@ class Session:
         if self.current is None and isinstance(error, InvalidInput) and change.state != State() and not self._changes:
             self._enqueue(_Change(next(self._numbers), State(), None))  # the table is shown nevertheless
 
-    def _accept(self, change: _Change, current: Current, news: News) -> None:
+    def _accept(self, change: _Change, current: Current) -> None:
         before = self.current
         if before is None or before.generation != current.generation:
             self._end(before, "superseded")
             self.current = current
-            current.add_statistics(news)
             for client in self.clients:
                 client.forget_rows()
-            if self._following is not None:
-                self._following.cancel()
-                self._following = None
+            self._start_following(current)
         elif before.stale:  # the source is again what it was
             before.stale, before.failure = False, None
-            if before.has_rows:
-                self._start_statistics(before)
+            self._start_following(before)
         for passed in [other for other in self._changes if other.number < change.number]:
             self._changes.remove(passed)
             _pass_over(passed)
@@ -348,27 +343,20 @@ class Session:
 
     # -- statistics
 
-    def rows_handed_over(self, current: Current) -> None:
-        """A client's rows are on their way: now the statistics phase begins, which would have taken their core."""
-        if current is self.current and not current.stale:
-            self._start_statistics(current)
-
-    def _start_statistics(self, current: Current) -> None:
-        if (self._following is None or self._following.done()) and not current.board.complete:
-            self._following = self._forever(self._follow(current))
+    def _start_following(self, current: Current) -> None:
+        if self._following is not None:
+            self._following.cancel()
+        self._following = self._forever(self._follow(current))
 
     async def _follow(self, current: Current) -> None:
+        """What is known already goes with the rows; what is not is computed once they are on their way."""
         try:
+            await self._look_again(current)
+            await current.rows_handed_over.wait()
             changes = current.step.changes()
             try:
-                while await self._next_change(current, changes):
-                    news = await self._threads.run(self._look, current)
-                    if current is not self.current:
-                        return
-                    current.add_statistics(news)
-                    if current.final:
-                        self._end(current, "final")
-                    self._wake()
+                while not current.board.complete and await self._next_change(current, changes):
+                    await self._look_again(current)
             finally:
                 await changes.aclose()
         except (Superseded, _Outdated):
@@ -378,6 +366,13 @@ class Session:
             current.failure = error_of(error)
             self._end(current, "error")
             self._wake()
+
+    async def _look_again(self, current: Current) -> None:
+        """Find out what is new in the statistics, and let the clients know."""
+        current.add_statistics(await self._threads.run(self._look, current))
+        if current.final:
+            self._end(current, "final")
+        self._wake()
 
     async def _next_change(self, current: Current, changes: AsyncGenerator[None, None]) -> bool:
         """Wait until more is known, False if all is; where it takes too long, the engine is given up."""
