@@ -64,7 +64,8 @@ async def change_against_apply(server: Server, words: Words, size: Size, backend
     """From sending a change to its first rows on the wire, against `flow.apply` alone in the server's process.
 
     Both take words that were never searched for, in turn: neighbours in the order of how often they occur, so that the
-    engine looks equally long for either. What ran before has ended.
+    engine looks equally long for either. Before each of them a change runs to its end, so that both find the machine
+    in the same state.
     """
     client = await server.join()
     await client.settle()
@@ -73,6 +74,8 @@ async def change_against_apply(server: Server, words: Words, size: Size, backend
     wire, direct = [], []
     for pair in random.sample(pairs, min(size.changes, len(pairs))):
         one, other = random.sample(pair, 2)
+        await client.change(words.any())
+        await client.settle()
         wire.append(await client.change(words.state(one)))
         await client.settle()
         direct.append(await server.ask("apply", state=json.loads(words.state(other).to_json())))

@@ -22,8 +22,9 @@ from lazyflow.plan import Plan, Transform, Transforms, check_columns, check_wind
 from lazyflow.query import CountQuery, RowsQuery
 from lazyflow.source import Source
 from lazyflow.state import State
+from lazyflow.statistics.queries import Want
 from lazyflow.statistics.results import Statistics
-from lazyflow.statistics.view import SCOPES_KEPT, CompleteScopes, View
+from lazyflow.statistics.view import STAGES_KEPT, View
 from lazyflow.step import Step
 from lazyflow.threads import Threads
 from lazyflow.work import CancelToken, Watcher, Work
@@ -82,7 +83,7 @@ class _Shared:
         self.work = Work(backend.run, cache)
         self.compiling = threading.Lock()
         self.plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
-        self.complete_scopes: CompleteScopes = Memo(SCOPES_KEPT)
+        self.wants: Memo[object, tuple[Want, ...]] = Memo(STAGES_KEPT)
         self.open_flows = 1
 
 
@@ -275,7 +276,7 @@ class DataFlow:
             raise Superseded(f"generation {generation.number} was superseded by a newer state") from error
 
     def _view(self, plan: Plan, in_sight: tuple[str, ...]) -> View:
-        return View(plan, frozenset(in_sight), self._shared.backend.folding, self._shared.complete_scopes)
+        return View(plan, frozenset(in_sight), self._shared.backend.folding, self._shared.wants)
 
     async def rows_async(self, state: State, window: tuple[int, int]) -> pa.Table:
         """As `rows`, without blocking the event loop; a cancelled task stops the query."""

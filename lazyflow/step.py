@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from lazyflow.errors import Cancelled, LazyflowError
 from lazyflow.plan import Plan, check_window
 from lazyflow.statistics.results import Statistics
-from lazyflow.statistics.view import View
+from lazyflow.statistics.view import KnownScope, View
 from lazyflow.threads import Threads
 from lazyflow.work import CancelToken, Generation
 
@@ -63,6 +63,10 @@ class Step:
     def statistics(self) -> Statistics:
         """The statistics as far as they are known now; what is not has the basis "pending"."""
         return self._view.read(self._generation.known)
+
+    def known(self) -> list[KnownScope]:
+        """The statistics that are known, scope by scope: `statistics` without the form that is made for reading."""
+        return self._view.known_scopes(self._generation.known)
 
     @property
     def complete(self) -> bool:

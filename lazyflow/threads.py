@@ -106,19 +106,21 @@ class Threads:
         self._alive: set[Call] = set()
 
     async def run(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Call the function in a thread and await what it gives.
+        """Call the function in a thread and await what it gives; see `start`.
 
         A cancelled task no longer waits; the call goes on until it ends by itself.
-
-        Raises
-        ------
-        EngineError
-            If too many calls are under way: the engine does not come back.
 
         Examples
         --------
         >>> asyncio.run(Threads().run(sum, [1, 2]))
         3
+        """
+        return await self.start(function, *args, **kwargs)
+
+    def start(self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> asyncio.Future[R]:
+        """Call the function in a thread; what it gives or raises will be that of the future.
+
+        If too many calls are under way, since the engine does not come back, that is an `EngineError`.
         """
         loop = asyncio.get_running_loop()
         future: asyncio.Future[R] = loop.create_future()
@@ -147,9 +149,11 @@ class Threads:
 
         self._alive = {under_way for under_way in self._alive if not under_way.join(0)}
         if len(self._alive) >= self._most:
-            raise EngineError(f"the engine does not come back: {len(self._alive)} calls are under way")
+            error = EngineError(f"the engine does not come back: {len(self._alive)} calls are under way")
+            future.set_exception(error)
+            return future
         self._alive.add(spawn(call, f"lazyflow-{getattr(function, '__name__', 'call').strip('_')}"))
-        return await future
+        return future
 
     def join(self, timeout: float) -> bool:
         """Wait until no call is under way, at most `timeout` seconds; whether none is."""

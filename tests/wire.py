@@ -20,8 +20,9 @@ from lazyflow.protocol import Frame
 from lazyflow.server import close_app, make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
+from lazyflow.testing import control
 
-PATIENCE = 60.0
+PATIENCE = 3 * control.PATIENCE
 """Seconds after which a test that waits for what does not come has failed; no test needs them to pass."""
 
 

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import msgspec
 
-from lazyflow.errors import NotForThisType
 from lazyflow.memo import Memo
 from lazyflow.protocol import Cell, Cells, Progress, ScopeCells, error_of
 from lazyflow.statistics import results
-from lazyflow.statistics.builtin import BUILTIN
-from lazyflow.statistics.results import ScopeStatistics, Statistics
+from lazyflow.statistics.queries import Want
+from lazyflow.statistics.registry import CellKey
+from lazyflow.statistics.view import KnownScope
+from lazyflow.step import Step
 from lazyflow.values import plain
 
 GROUPS = ("summary", "distribution")
-_GROUP = {statistic.name: statistic.group for statistic in BUILTIN}
 
 
 @dataclass(frozen=True)
@@ -29,35 +30,17 @@ class News:
     complete: bool
 
 
-@dataclass(frozen=True)
-class _Whole:
-    """A scope that is known in full, as it is written, and how many cells each group has."""
-
-    of: ScopeStatistics
-    cells: ScopeCells
-    numbers: Mapping[str, int]
-
-
-_whole_scopes: Memo[int, _Whole] = Memo(16)
-"""Scopes that are known in full are the same for many states and sessions, the raw one above all."""
-
-
-def _written_whole(of_scope: ScopeStatistics) -> _Whole:
-    whole = _whole_scopes.get(id(of_scope))
-    if whole is None or whole.of is not of_scope:
-        known, wanted = dict.fromkeys(GROUPS, 0), dict.fromkeys(GROUPS, 0)
-        whole = _Whole(of_scope, Board()._look_at(of_scope, known, wanted), wanted)
-        _whole_scopes.put(id(of_scope), whole)
-    return whole
+_whole_scopes: Memo[object, ScopeCells] = Memo(16)
+"""Scopes that are known in full, by content: they are the same for many states and sessions, the raw one above all."""
 
 
 class Board:
     """Statistics in versions, each of which adds cells to those before it."""
 
     def __init__(self) -> None:
-        self._seen: dict[tuple[str, str, str], results.Cell] = {}
+        self._seen: dict[tuple[str, CellKey], results.Cell] = {}
         self._begun: set[str] = set()
-        self._whole: dict[str, _Whole] = {}
+        self._whole: set[str] = set()
         self._versions: list[News] = []
         self._merged: dict[int, tuple[Cells, bytes]] = {}
 
@@ -76,54 +59,32 @@ class Board:
         """Whether nothing is pending."""
         return bool(self._versions) and self._versions[-1].complete
 
-    def look(self, statistics: Statistics) -> News:
-        """What is new in the statistics; one thread at a time."""
+    def look(self, step: Step) -> News:
+        """What is new in the statistics of a step; one thread at a time."""
         cells: Cells = {}
-        known, wanted = dict.fromkeys(GROUPS, 0), dict.fromkeys(GROUPS, 0)
-        for scope, of_scope in statistics.items():
-            whole = self._whole.get(scope)
-            if whole is None and scope not in self._begun and not of_scope.pending:
-                whole = self._whole[scope] = _written_whole(of_scope)
-                cells[scope] = whole.cells
-            if whole is None:
-                self._begun.add(scope)
-                news = self._look_at(of_scope, known, wanted)
+        known, wanted = Counter[str](), Counter[str]()
+        for found in step.known():
+            wanted.update(found.numbers)
+            if found.scope in self._whole:
+                known.update(found.numbers)
+            elif found.scope not in self._begun and (whole := _whole_scope(found)) is not None:
+                self._whole.add(found.scope)
+                known.update(found.numbers)
+                cells[found.scope] = whole
+            elif found.begun:
+                self._begun.add(found.scope)
+                news = ScopeCells(None, {})
+                for want, cell in found.cells:
+                    if cell is None:
+                        continue
+                    known[want.statistic.group] += 1
+                    if self._seen.get((found.scope, want.key)) is not cell:
+                        self._seen[found.scope, want.key] = cell
+                        _put(news, want, cell)
                 if news.rows is not None or news.columns:
-                    cells[scope] = news
-            else:
-                for group in GROUPS:
-                    known[group] += whole.numbers[group]
-                    wanted[group] += whole.numbers[group]
+                    cells[found.scope] = news
         progress = {group: Progress(known[group], wanted[group]) for group in GROUPS}
         return News(cells, msgspec.json.encode(cells), progress, known == wanted)
-
-    def _look_at(self, of_scope: ScopeStatistics, known: dict[str, int], wanted: dict[str, int]) -> ScopeCells:
-        """The cells of one scope that were not seen before; counts those that are known and those that are wanted."""
-
-        def see(place: tuple[str, str, str], group: str, cell: results.Cell) -> Cell | None:
-            if isinstance(cell.error, NotForThisType):
-                return None
-            wanted[group] += 1
-            if cell.basis == "pending":
-                return None
-            known[group] += 1
-            before = self._seen.get(place)
-            if before is cell or before == cell:
-                return None
-            self._seen[place] = cell
-            return wire_cell(cell)
-
-        scope = of_scope.scope
-        news = ScopeCells(see((scope, "", "rows"), "summary", of_scope.rows), {})
-        for column, of_column in of_scope.items():
-            found = {
-                name: cell
-                for name, value in of_column.items()
-                if (cell := see((scope, column, name), _GROUP[name], value)) is not None
-            }
-            if found:
-                news.columns[column] = found
-        return news
 
     def add(self, news: News) -> None:
         """Keep what `look` found."""
@@ -150,11 +111,32 @@ class Board:
         return self._merged[version]
 
 
+def _whole_scope(found: KnownScope) -> ScopeCells | None:
+    """A scope as it is written, if all of it is known and nothing failed."""
+    whole = _whole_scopes.get(found.content)
+    if whole is None and found.begun:
+        whole = ScopeCells(None, {})
+        for want, cell in found.cells:
+            if cell is None or cell.error is not None:
+                return None
+            _put(whole, want, cell)
+        _whole_scopes.put(found.content, whole)
+    return whole
+
+
+def _put(written: ScopeCells, want: Want, cell: results.Cell) -> None:
+    if want.column is None:
+        written.rows = wire_cell(cell)
+    else:
+        written.columns.setdefault(want.column.name, {})[want.statistic.name] = wire_cell(cell)
+
+
 def wire_cell(cell: results.Cell) -> Cell:
     """A cell that is known, as it is written."""
     if cell.error is not None:
         return Cell(error=error_of(cell.error))
-    return Cell(plain(cell.value), "exact" if cell.basis == "pending" else cell.basis)
+    assert cell.basis != "pending", "what is not known is not written"
+    return Cell(plain(cell.value), cell.basis)
 
 
 def _merge(all_cells: list[Cells]) -> Cells:

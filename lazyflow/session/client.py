@@ -244,7 +244,7 @@ class Client:
         if current is None:
             return None
         if self.owes_state(current):
-            rows = self._rows_for(current) if current.looked_at or current.stale else None
+            rows = self._rows_for(current)
             return None if rows is None else self._state(current, rows)
         if self._passing is not None:
             passing, self._passing = self._passing, None

@@ -66,11 +66,6 @@ class Current:
         return self.step.generation
 
     @property
-    def looked_at(self) -> bool:
-        """Whether it was found out which statistics are known already."""
-        return self.board.version > 0
-
-    @property
     def has_rows(self) -> bool:
         """Whether some client's rows are there."""
         return self._rows_at is not None

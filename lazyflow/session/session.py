@@ -53,7 +53,7 @@ class _Fetch:
     current: Current
     wanted: WantedRows
     token: CancelToken
-    task: asyncio.Task[tuple[bytes, int]]
+    task: asyncio.Future[tuple[bytes, int]]
 
     def abandon(self) -> None:
         """Stop the query, and do not wait until the engine lets go of it."""
@@ -194,15 +194,15 @@ class Session:
         self._applying = True
         try:
             others = [client.columns for client in self.clients if client is not change.client]
-            current = await self._threads.run(self._apply, change, others)
+            current, news = await self._threads.run(self._apply, change, others)
         except Exception as error:  # noqa: BLE001 - answered, and logged unless the client is to blame
             self._applying = False
             self._refuse(change, error)
         else:
             self._applying = False
-            self._accept(change, current)
+            self._accept(change, current, news)
 
-    def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> Current:
+    def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> tuple[Current, News]:
         """The view of a change, where other clients see these columns; in a thread."""
         if self._flow.outdated:
             log.info("the files of %r changed: they are opened anew", self.source)
@@ -211,7 +211,8 @@ class Session:
         mine = [check_columns(change.sight.columns, plan.schema)] if change.sight is not None else []
         in_sight = {name for columns in [*mine, *others] for name in columns or plan.schema}
         step = self._flow.apply(change.state, (0, 0), [name for name in plan.schema if name in in_sight])
-        return Current(step, Board(), self.name, change.reopened)
+        current = Current(step, Board(), self.name, change.reopened)
+        return current, current.board.look(step)
 
     def _refuse(self, change: _Change, error: Exception) -> None:
         if not isinstance(error, InvalidInput):
@@ -232,11 +233,12 @@ class Session:
         if self.current is None and isinstance(error, InvalidInput) and change.state != State() and not self._changes:
             self._enqueue(_Change(next(self._numbers), State(), None))  # the table is shown nevertheless
 
-    def _accept(self, change: _Change, current: Current) -> None:
+    def _accept(self, change: _Change, current: Current, news: News) -> None:
         before = self.current
         if before is None or before.generation != current.generation:
             self._end(before, "superseded")
             self.current = current
+            current.add_statistics(news)
             for client in self.clients:
                 client.forget_rows()
             self._start_following(current)
@@ -302,7 +304,7 @@ class Session:
 
     async def _fetch_one(self, current: Current, wanted: WantedRows) -> None:
         token = CancelToken()
-        task = asyncio.create_task(self._threads.run(self._rows, current.step, wanted, token))
+        task = self._threads.start(self._rows, current.step, wanted, token)
         fetch = self._fetch = _Fetch(current, wanted, token, task)
         try:
             await asyncio.wait({task}, timeout=self.settings.rows_timeout)
@@ -351,12 +353,14 @@ class Session:
     async def _follow(self, current: Current) -> None:
         """What is known already goes with the rows; what is not is computed once they are on their way."""
         try:
-            await self._look_again(current)
             await current.rows_handed_over.wait()
             changes = current.step.changes()
             try:
                 while not current.board.complete and await self._next_change(current, changes):
-                    await self._look_again(current)
+                    current.add_statistics(await self._threads.run(self._look, current))
+                    if current.final:
+                        self._end(current, "final")
+                    self._wake()
             finally:
                 await changes.aclose()
         except (Superseded, _Outdated):
@@ -366,13 +370,6 @@ class Session:
             current.failure = error_of(error)
             self._end(current, "error")
             self._wake()
-
-    async def _look_again(self, current: Current) -> None:
-        """Find out what is new in the statistics, and let the clients know."""
-        current.add_statistics(await self._threads.run(self._look, current))
-        if current.final:
-            self._end(current, "final")
-        self._wake()
 
     async def _next_change(self, current: Current, changes: AsyncGenerator[None, None]) -> bool:
         """Wait until more is known, False if all is; where it takes too long, the engine is given up."""
@@ -390,9 +387,9 @@ class Session:
 
     def _look(self, current: Current) -> News:
         """What is new in the statistics; in a thread."""
-        statistics = current.step.statistics
+        news = current.board.look(current.step)
         _check_source(current.step)
-        return current.board.look(statistics)
+        return news
 
     # -- the end
 

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from lazyflow import expressions as ex
 from lazyflow.errors import EngineError, LazyflowError
@@ -35,8 +35,7 @@ MANY = 2**62
 Scalars = Mapping[str, "pa.Scalar"]
 
 
-@dataclass(frozen=True)
-class Want:
+class Want(NamedTuple):
     """One cell that a view wants: a statistic of a column of a stage, and the key that says so."""
 
     key: CellKey

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from lazyflow.errors import LazyflowError, NotForThisType, UnknownName
+from lazyflow.errors import LazyflowError, UnknownName
 
 Basis = Literal["exact", "approximate", "sampled", "pending"]
 """How a value came about: from all rows, by an algorithm that approximates, from some rows, or not yet."""
@@ -68,12 +68,6 @@ class ScopeStatistics(Mapping[str, Mapping[str, Cell]]):
         return self.rows.basis == "pending" or any(
             cell.basis == "pending" for cells in self.columns.values() for cell in cells.values()
         )
-
-    @property
-    def failed(self) -> bool:
-        """Whether the engine failed at anything of the scope."""
-        cells = [self.rows, *(cell for cells in self.columns.values() for cell in cells.values())]
-        return any(cell.error is not None and not isinstance(cell.error, NotForThisType) for cell in cells)
 
     def __getitem__(self, column: str) -> Mapping[str, Cell]:
         try:

@@ -7,10 +7,10 @@ more distinct values than the clean one, so the question is asked once per sourc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TypeAlias
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property, partial
 
 from lazyflow.errors import NotForThisType
 from lazyflow.expressions import Namespace
@@ -30,7 +30,7 @@ from lazyflow.statistics.queries import (
 )
 from lazyflow.statistics.registry import CellKey, Statistic
 from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
-from lazyflow.types import kind
+from lazyflow.types import Kind, kind
 
 ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows)
 """The number of rows of a scope: a cell without a column."""
@@ -62,23 +62,59 @@ class Folding:
     native: dict[str, Native] | None = None
 
 
-SCOPES_KEPT = 8
-CompleteScopes: TypeAlias = Memo[object, tuple[ScopeStatistics, frozenset[CellKey]]]
-"""Statistics of scopes that are known in full, each with the keys of its cells."""
+@dataclass(frozen=True)
+class KnownScope:
+    """What is known of a scope.
+
+    Attributes
+    ----------
+    scope
+        Its name.
+    content
+        Equal for scopes with equal statistics.
+    """
+
+    scope: str
+    content: tuple[str, ...]
+    _view: View
+    _stage: Stage
+    _known: Known
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything is known: the number of rows is, as soon as the first query of the scope was answered."""
+        return self._known(self._view.rows_key(self._stage)) is not None
+
+    @cached_property
+    def numbers(self) -> Mapping[str, int]:
+        """How many cells each group has."""
+        of_kind = Counter(kind(column.type) for column in self._stage.columns)
+        numbers = Counter[str]({ROWS.group: 1})
+        for statistic in BUILTIN:
+            numbers[statistic.group] += sum(of_kind[what] for what in statistic.kinds)
+        return numbers
+
+    @cached_property
+    def cells(self) -> list[tuple[Want, Cell | None]]:
+        """Each cell that is wanted, as it is known when this is first asked, or None."""
+        wants = self._view._wants_of[self._stage.digest]
+        return [(want, self._known(want.key)) for want in wants if want.statistic is not RANGE]
+
+
+STAGES_KEPT = 16
 
 
 @dataclass(frozen=True)
 class View:
     """The statistics that a plan wants, those of the columns in sight first.
 
-    `complete_scopes` keeps the statistics of scopes that are known in full, for views that share them: raw ones above
-    all, which every state has.
+    `shared` keeps what is wanted of stages that many plans have in common, the raw one above all.
     """
 
     plan: Plan
     in_sight: frozenset[str]
     folding: Folding
-    complete_scopes: CompleteScopes = field(default_factory=lambda: Memo(SCOPES_KEPT))
+    shared: Memo[object, tuple[Want, ...]] = field(default_factory=lambda: Memo(STAGES_KEPT))
 
     @property
     def _ns(self) -> Namespace:
@@ -92,19 +128,35 @@ class View:
     @cached_property
     def wants(self) -> tuple[Want, ...]:
         """Every cell wanted, in the order of priority."""
-        first: list[Want] = []
-        rest: list[Want] = []
-        for scope in self.plan.scopes:
-            stage = self.plan.stages[scope]
-            first.append(Want(self.rows_key(stage), stage, None, ROWS, in_sight=True))
-            for column in stage.columns:
-                sight = not self.in_sight or column.name in self.in_sight
-                wanted = rest if not sight else first
-                for statistic in (*BUILTIN, RANGE):
-                    if kind(column.type) in statistic.kinds:
-                        key = self._key(stage, column, statistic)
-                        wanted.append(Want(key, stage, column, statistic, in_sight=sight))
-        return tuple({want.key: want for want in first + rest}.values())
+        by_stage = self._wants_of.values()  # scopes with the same digest have the same cells
+        return (
+            *(w for wants in by_stage for w in wants if w.in_sight),
+            *(w for wants in by_stage for w in wants if not w.in_sight),
+        )
+
+    @cached_property
+    def _wants_of(self) -> Mapping[str, tuple[Want, ...]]:
+        """Digest of a stage -> the cells wanted of it."""
+        result: dict[str, tuple[Want, ...]] = {}
+        content: tuple[object, ...] = (self.plan.source.fingerprint.value, self.in_sight, BUILTIN)
+        for stage in (self.plan.stages[scope] for scope in self.plan.scopes):
+            content = (*content, stage.digest)  # those before it give the edges of histograms
+            if stage.digest not in result:
+                result[stage.digest] = self.shared.get_or(content, partial(self._wants_in, stage))
+        return result
+
+    def _wants_in(self, stage: Stage) -> tuple[Want, ...]:
+        wants = [Want(self.rows_key(stage), stage, None, ROWS, True)]
+        of_kind: dict[Kind, list[Statistic]] = {}
+        for column in stage.columns:
+            sight = not self.in_sight or column.name in self.in_sight
+            what = kind(column.type)
+            if what not in of_kind:
+                of_kind[what] = [statistic for statistic in (*BUILTIN, RANGE) if what in statistic.kinds]
+            edges_stage = self._edges_stage(column)
+            for statistic in of_kind[what]:
+                wants.append(Want(self._key(stage, column, statistic, edges_stage), stage, column, statistic, sight))
+        return tuple(wants)
 
     @cached_property
     def keys(self) -> frozenset[CellKey]:
@@ -115,15 +167,18 @@ class View:
         """The content key of the number of rows of a stage."""
         return CellKey(self.plan.source.fingerprint.value, stage.digest, "", ROWS.name, ROWS.version)
 
-    def _key(self, stage: Stage, column: SourceColumn, statistic: Statistic) -> CellKey:
-        origin = self._edges_stage(column).digest if statistic.needs_edges else ""
+    def _key(
+        self, stage: Stage, column: SourceColumn, statistic: Statistic, edges_stage: Stage | None = None
+    ) -> CellKey:
+        origin = (edges_stage or self._edges_stage(column)).digest if statistic.needs_edges else ""
         return CellKey(
             self.plan.source.fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin
         )
 
     def _edges_stage(self, column: SourceColumn) -> Stage:
         """The first scope in which the column has its type: its values give the edges of all scopes."""
-        return next(stage for stage in self.plan.stages.values() if column in stage.columns)
+        stages = self.plan.stages.values()
+        return next(stage for stage in stages if stage.by_name.get(column.name) == column)
 
     def next_query(self, known: Known) -> StatisticsQuery | None:
         """The most urgent query for cells that are not known (a failure is known too), or None."""
@@ -194,7 +249,7 @@ class View:
             cell = known(key)
             if cell is not None:
                 low, high = cell.value if cell.error is None else (None, None)
-                result.append(replace(want, edges=edges(low, high, want.column.type) if low is not None else ()))
+                result.append(want._replace(edges=edges(low, high, want.column.type) if low is not None else ()))
         return result
 
     def _few(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
@@ -226,14 +281,8 @@ class View:
     def read(self, known: Known) -> Statistics:
         """The statistics as far as they are known."""
         scopes: dict[str, ScopeStatistics] = {}
-        contents: tuple[str, ...] = (self.plan.source.fingerprint.value,)
         for name in self.plan.scopes:
             stage = self.plan.stages[name]
-            contents += (stage.digest,)  # those before it give the edges of histograms
-            complete = self.complete_scopes.get((name, contents))
-            if complete is not None and all(known(key) is not None for key in complete[1]):
-                scopes[name] = complete[0]
-                continue
             earlier = list(scopes.values())[::-1]
             rows = known(self.rows_key(stage)) or _stand_in([scope.rows for scope in earlier])
             columns = {}
@@ -254,10 +303,17 @@ class View:
                     cells[statistic.name] = cell
                 columns[column.name] = cells
             scopes[name] = ScopeStatistics(name, rows, columns)
-            if not scopes[name].pending and not scopes[name].failed:
-                keys = frozenset(want.key for want in self.wants if want.stage.digest == stage.digest)
-                self.complete_scopes.put((name, contents), (scopes[name], keys))
         return Statistics(scopes)
+
+    def known_scopes(self, known: Known) -> list[KnownScope]:
+        """What is known, scope by scope, without anything in place of what is not."""
+        found = []
+        contents: tuple[str, ...] = (self.plan.source.fingerprint.value,)
+        for name in self.plan.scopes:
+            stage = self.plan.stages[name]
+            contents += (stage.digest,)  # those before it give the edges of histograms
+            found.append(KnownScope(name, contents, self, stage, known))
+        return found
 
 
 def _stand_in(earlier: Sequence[Cell]) -> Cell:
