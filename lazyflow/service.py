@@ -12,6 +12,7 @@ from lazyflow.protocol import CLOSE_CODES, Join, Refused
 from lazyflow.session import Client, Session
 from lazyflow.settings import Settings
 from lazyflow.state import State
+from lazyflow.threads import dismiss_idle
 
 log = logging.getLogger("lazyflow.service")
 
@@ -142,3 +143,4 @@ class Service:
         for session in sessions:
             if not await session.closed(_PATIENCE):
                 log.warning("session %s: the engine does not let go of a query", session.name[:6])
+        dismiss_idle()

@@ -44,9 +44,9 @@ class Call:
             self._ended.set()
 
 
-_Calls: TypeAlias = "SimpleQueue[Call]"
+_Calls: TypeAlias = "SimpleQueue[Call | None]"
 _lock = Lock()
-_idle: list[_Calls] = []
+_idle: dict[_Calls, Thread] = {}
 
 
 def spawn(function: Callable[[], None], name: str) -> Call:
@@ -61,7 +61,7 @@ def spawn(function: Callable[[], None], name: str) -> Call:
     """
     call = Call(function, name)
     with _lock:
-        calls = _idle.pop() if _idle else None
+        calls = _idle.popitem()[0] if _idle else None
     if calls is not None:
         calls.put(call)
         return call
@@ -78,15 +78,27 @@ def _work(calls: _Calls) -> None:
             call = calls.get(timeout=IDLE_SECONDS)
         except Empty:
             with _lock:
-                if calls in _idle:
-                    _idle.remove(calls)
+                if _idle.pop(calls, None) is not None:
                     return
             continue  # a call was handed over just now
+        if call is None:
+            return
         call()
         if not IDLE_SECONDS:
             return
         with _lock:
-            _idle.append(calls)
+            _idle[calls] = current_thread()
+
+
+def dismiss_idle() -> None:
+    """End the threads that have no call, and wait until they are gone."""
+    with _lock:
+        dismissed = dict(_idle)
+        _idle.clear()
+    for calls in dismissed:
+        calls.put(None)
+    for thread in dismissed.values():
+        thread.join()
 
 
 class Threads:

@@ -352,7 +352,7 @@ def test_a_port_in_use_is_one_line(path: Path) -> None:
             ("nowhere.parquet", "--port", "0", "--host", "no.such.host.invalid"),
             "cannot listen at no.such.host.invalid:0",
         ),
-        (("nowhere.parquet", "--port", "99999"), "cannot listen at 127.0.0.1:99999"),
+        (("nowhere.parquet", "--port", "99999"), "port is at most 65535, not 99999"),
         (("nowhere.parquet", "--port", "0", "--backend", "duck"), "did you mean 'duckdb'?"),
         (("nowhere.parquet", "--what"), "No such option"),
     ],

@@ -310,11 +310,12 @@ class Session:
             await asyncio.wait({task}, timeout=self.settings.rows_timeout)
         finally:
             self._fetch = None
-            if not task.done():
+            late = not task.done()
+            if late:
                 fetch.abandon()
-        if task.cancelled():
+        if task.cancelled() and not late:
             return
-        error = task.exception() if task.done() else Refused("timeout")
+        error = Refused("timeout") if late else task.exception()
         if current is not self.current:
             return
         if error is None:

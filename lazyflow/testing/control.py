@@ -13,6 +13,7 @@ from lazyflow.dataflow import DataFlow
 from lazyflow.query import Query
 from lazyflow.statistics.queries import StatisticsQuery
 from lazyflow.testing.harness import Harness
+from lazyflow.threads import dismiss_idle
 from lazyflow.work import CancelToken
 
 if TYPE_CHECKING:
@@ -182,6 +183,7 @@ def statistics_threads() -> list[str]:
 
 def threads_left() -> list[str]:
     """The threads of lazyflow that do not come to an end by themselves."""
+    dismiss_idle()
     ours = [thread for thread in threading.enumerate() if thread.name.startswith("lazyflow")]
     for thread in ours:
         thread.join(PATIENCE)

@@ -273,6 +273,8 @@ class World:
                 data, backend = self.engine(disk, self.scheduler.arrive)
                 flows[name] = DataFlow(data, backend=backend)
                 register(flows[name])
+                if isinstance(backend, ModelledBackend):
+                    backend.learn(flows[name])
             yield flows
         finally:
             self.scheduler.free()

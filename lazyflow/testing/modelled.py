@@ -5,8 +5,9 @@ Its table can be replaced or taken away while it is open, as a file can.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import ibis
@@ -60,6 +61,7 @@ class Disk:
     name: str
     version: int = 1
     missing: bool = False
+    serial: int = field(default_factory=itertools.count(1).__next__)
 
     def rows(self, version: int) -> list[Row]:
         """The table as it is in a version."""
@@ -155,13 +157,19 @@ class ModelledBackend(Backend):
         """Ibis, to build expressions with; none is ever executed."""
         return ibis
 
+    def learn(self, flow: DataFlow) -> None:
+        """Know the scopes of all states, whichever are asked about first."""
+        for state in STATES:
+            stages = flow.compile(state).stages
+            self._scopes |= {stage.digest: (state, scope) for scope, stage in stages.items()}
+
     def open(self, data: Any) -> Source:
         """Open the version that is there now."""
         if self._disk.missing:
             raise SourceError(f"{self._disk.name}: no such file")
         version = self._disk.version
         table = ibis.table(ibis.schema(SCHEMA), name=self._disk.name)
-        value = f"{self._disk.name} {version}"
+        value = f"{self._disk.name} {self._disk.serial} {version}"
         fingerprint = _DiskFingerprint(value, True, (), self._disk, version)
         return Source(table, columns_of(SCHEMA.names, SCHEMA.types), fingerprint, positional=True)
 
@@ -172,9 +180,8 @@ class ModelledBackend(Backend):
             raise OSError(f"/secret/{self._disk.name}: no such file")
         rows = self._disk.rows(self._disk.version)
         if isinstance(query, RowsQuery):
-            plan = query.plan
-            self._scopes |= {stage.digest: (plan.state, scope) for scope, stage in plan.stages.items()}
-            return pa.Table.from_pylist([dict(row) for row in view(rows, plan.state)[query.start : query.stop]], SCHEMA)
+            shown = view(rows, query.plan.state)[query.start : query.stop]
+            return pa.Table.from_pylist([dict(row) for row in shown], SCHEMA)
         if isinstance(query, CountQuery):
             return pa.table({"rows": [len(view(rows, query.plan.state))]})
         assert isinstance(query, ValueCountsQuery), type(query)
