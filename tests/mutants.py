@@ -298,7 +298,7 @@ MUTANTS = (
         "lazyflow/session/session.py",
         "                    await self._take(self._changes.pop())",
         "                    last = self._changes.pop(); self._changes.clear(); await self._take(last)",
-        INTERLEAVINGS,
+        ("tests/test_faults.py::test_a_wrong_change_does_not_take_the_one_before_along[duckdb]",),
     ),
     Mutant(
         "a delay between the phases",
@@ -310,9 +310,9 @@ MUTANTS = (
     Mutant(
         "rows wait for statistics",
         "lazyflow/session/session.py",
-        "        token = CancelToken()\n        task = asyncio",
+        "        token = CancelToken()\n        task = self._threads",
         "        if self._following is not None:\n            await asyncio.wait({self._following})\n"
-        "        token = CancelToken()\n        task = asyncio",
+        "        token = CancelToken()\n        task = self._threads",
         wire("rows_do_not_wait_for_statistics"),
     ),
     Mutant(

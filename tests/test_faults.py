@@ -114,6 +114,24 @@ def rows(frame: Frame) -> list[int]:
     return list(pa.ipc.open_stream(frame.body).read_all()["flight"].to_pylist())
 
 
+# -- the client
+
+
+def test_a_wrong_change_does_not_take_the_one_before_along(harness: Harness) -> None:
+    """Typed faster than anybody looks at it: of several changes the newest that is valid counts."""
+
+    async def main() -> None:
+        with harness.flow(FLIGHTS) as flow:
+            async with seated(flow) as (seat, _):
+                await seat.final()
+                right = await seat.change(JFK)
+                wrong = await seat.change(lf.State(sort=(lf.Sort("nowhere"),)))
+                assert (await seat.error("unknown_name")).request == wrong
+                assert len(rows(await seat.state(right))) == 4
+
+    run(main())
+
+
 # -- the engine
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 import lazyflow as lf
+from lazyflow.testing.control import threads_left
 
 BACKENDS = ("duckdb", "pandas", "xorq")
 ROWS = 5_000
@@ -211,7 +211,7 @@ def test_what_was_materialised_is_removed_on_close(tmp_path: Path, monkeypatch: 
         assert flow.row_count(lf.State()) == ROWS
         assert list(tmp_path.glob("lazyflow-*"))
     assert not list(tmp_path.glob("lazyflow-*"))
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("lazyflow")]
+    assert threads_left() == []
 
 
 def test_a_connection_without_order_warns_and_is_materialised(tmp_path: Path) -> None:
