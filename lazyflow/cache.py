@@ -13,7 +13,11 @@ from cachetools import LRUCache
 from lazyflow.statistics.registry import CellKey
 from lazyflow.statistics.results import Cell
 
-DEFAULT_BYTES = 64 * 2**20
+DEFAULT_BYTES = 32 * 2**20
+
+
+_ENTRY_BYTES = 650
+"""What a cell takes besides its value: itself, its key, its place in the cache (measured: 190 cells take 0.19 MiB)."""
 
 
 class Cache:
@@ -45,7 +49,7 @@ class Cache:
 def _size(value: Any) -> int:
     """An estimate of the bytes that a value takes, the key's share included."""
     if is_dataclass(value) and not isinstance(value, type):
-        return 300 + sum(_size(getattr(value, field.name)) for field in fields(value))
+        return _ENTRY_BYTES + sum(_size(getattr(value, field.name)) for field in fields(value))
     if isinstance(value, tuple | list):
         return 64 + sum(map(_size, value))
     if isinstance(value, dict):
