@@ -382,6 +382,8 @@ class Client:
                     asked.settle(self.view)
                 case wire.ErrorFrame() if number == last:
                     asked.settle(_error(event))
+                case wire.ErrorFrame() if generation is not None and event.generation is not None and number < last:
+                    asked.settle(Superseded("rows of another window were asked for since"))
 
 
 @asynccontextmanager

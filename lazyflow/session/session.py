@@ -109,6 +109,7 @@ class Session:
         self._changes_wait = asyncio.Event()
         self._rows_wait = asyncio.Event()
         self._applying = False
+        self._opened = False
         self._fetch: _Fetch | None = None
         self._following: asyncio.Task[None] | None = None
         self._threads = Threads(_THREADS)
@@ -146,6 +147,9 @@ class Session:
     def join(self, client: Client) -> None:
         """A client comes; it is sent the current state as soon as its rows are there."""
         self.clients[client] = None
+        if self.current is None and self._opened and not self._changes and not self._applying:
+            # The table could not be read when the session was opened; perhaps it can now.
+            self._enqueue(_Change(next(self._numbers), State(), None))
 
     def left(self, client: Client) -> None:
         """A client is gone; rows that only it wanted are not computed any more."""
@@ -155,6 +159,7 @@ class Session:
 
     def open(self, state: State, client: Client) -> None:
         """The first state, asked for by the first client."""
+        self._opened = True
         self.change(state, client, None, Sight(client.window, client.columns))
 
     def change(self, state: State, client: Client, request: int | None, sight: Sight) -> None:
@@ -220,6 +225,9 @@ class Session:
         current = self.current
         if change.client is not None:
             change.client.fail(error, change.request)
+        elif current is None:
+            for client in self.clients:
+                client.fail(error)
         if current is not None and current.step.superseded:
             current.stale = True
         if current is not None and current.stale:

@@ -215,6 +215,8 @@ class Reader:
             self.changes.discard(header.request)
             self.rows_requests.pop(header.request, None)
             self.others.discard(header.request)
+        if header.request is not None and header.generation is not None:  # rows that could not be had
+            self.rows_requests = {n: asked for n, asked in self.rows_requests.items() if n > (header.request or 0)}
         if header.generation is not None:
             self.must(header.generation == self.generation, "an error of another generation", header)
             self.broken = True
