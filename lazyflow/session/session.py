@@ -225,9 +225,10 @@ class Session:
         current = self.current
         if change.client is not None:
             change.client.fail(error, change.request)
-        elif current is None:
-            for client in self.clients:
-                client.fail(error)
+        if current is None and not isinstance(error, InvalidInput):
+            for client in self.clients:  # who joined meanwhile waits for the same
+                if client is not change.client:
+                    client.fail(error)
         if current is not None and current.step.superseded:
             current.stale = True
         if current is not None and current.stale:
