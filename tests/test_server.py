@@ -35,6 +35,7 @@ from lazyflow.protocol import CLOSE_CODES, ErrorFrame, InitialState, StateFrame
 from lazyflow.server import Access, handlers, make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
+from lazyflow.testing.control import threads_left
 from tests.serving import TABLE, TOKEN, WAIT, Server, listening, next_frame, serving, until, until_frame
 from tests.test_readme import blocks
 from tests.test_security import BEARER, in_loop
@@ -135,6 +136,7 @@ async def test_what_breaks_at_joining_tells_nothing_of_the_inside() -> None:
 def test_at_the_end_clients_are_told_and_no_thread_is_left() -> None:
     before = set(threading.enumerate())
     in_loop(_until_the_end)()
+    assert threads_left() == []  # one that has just ended its call is there for half a second
     assert set(threading.enumerate()) <= before
 
 
