@@ -27,7 +27,7 @@ from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import STAGES_KEPT, View
 from lazyflow.step import Step
 from lazyflow.threads import Threads
-from lazyflow.work import CancelToken, Watcher, Work
+from lazyflow.work import CancelToken, Watcher, Work, run_cancellable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -280,11 +280,11 @@ class DataFlow:
 
     async def rows_async(self, state: State, window: tuple[int, int]) -> pa.Table:
         """As `rows`, without blocking the event loop; a cancelled task stops the query."""
-        return await _in_thread(self._rows, state, window)
+        return await run_cancellable(self._rows, state, window)
 
     async def row_count_async(self, state: State) -> int:
         """As `row_count`, without blocking the event loop; a cancelled task stops the query."""
-        return await _in_thread(self._row_count, state)
+        return await run_cancellable(self._row_count, state)
 
     async def apply_async(self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()) -> Step:
         """As `apply`, without blocking the event loop; a cancelled task withdraws what the flow wants."""
@@ -417,16 +417,6 @@ class DataFlow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-async def _in_thread(function: Callable[..., R], *args: Any) -> R:
-    """Call `function(*args, token)` in a thread of its own; the token is cancelled with the task."""
-    token = CancelToken()
-    try:
-        return await Threads().run(function, *args, token)
-    except asyncio.CancelledError:
-        token.cancel()
-        raise
 
 
 def choose_backend(source: object) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
@@ -104,8 +104,3 @@ def settings() -> Iterator[Setting]:
         several = hint == tuple[str, ...]
         kind = str if several or hint == str | None else hint
         yield Setting(item.name, item.default, item.metadata["unit"], item.metadata["help"], kind, several)
-
-
-def settings_table() -> Mapping[str, Setting]:
-    """The rows of the table by name."""
-    return {item.name: item for item in settings()}

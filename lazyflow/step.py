@@ -11,8 +11,7 @@ from lazyflow.errors import Cancelled, LazyflowError
 from lazyflow.plan import Plan, check_window
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import KnownScope, View
-from lazyflow.threads import Threads
-from lazyflow.work import CancelToken, Generation
+from lazyflow.work import CancelToken, Generation, run_cancellable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -122,12 +121,7 @@ class Step:
 
     async def fetch_async(self, window: tuple[int, int]) -> pa.Table:
         """As `fetch`, without blocking the event loop; a cancelled task stops the query."""
-        token = CancelToken()
-        try:
-            return await Threads().run(self.fetch, window, token)
-        except asyncio.CancelledError:
-            token.cancel()
-            raise
+        return await run_cancellable(self.fetch, window)
 
     def give_up(self, fault: LazyflowError) -> None:
         """Wait no longer for statistics from an engine that does not answer: who waits gets `fault`.

@@ -25,9 +25,10 @@ _IDLE_NAME = "lazyflow-idle"
 class Call:
     """A call under way in a thread of its own; made by `spawn`."""
 
-    def __init__(self, function: Callable[[], None], name: str) -> None:
+    def __init__(self, function: Callable[[], None], name: str, after: Callable[[], None]) -> None:
         self.name = name
         self._function = function
+        self._after = after
         self._ended = Event()
 
     def join(self, timeout: float | None = None) -> bool:
@@ -41,7 +42,12 @@ class Call:
             self._function()
         finally:
             current_thread().name = _IDLE_NAME
-            self._ended.set()
+
+    def end(self) -> None:
+        """Tell those who wait."""
+        self._ended.set()
+        self._after()
+        del self._function, self._after  # what they hold lives no longer than the call
 
 
 _Calls: TypeAlias = "SimpleQueue[Call | None]"
@@ -49,7 +55,7 @@ _lock = Lock()
 _idle: dict[_Calls, Thread] = {}
 
 
-def spawn(function: Callable[[], None], name: str) -> Call:
+def spawn(function: Callable[[], None], name: str, after: Callable[[], None] = lambda: None) -> Call:
     """Call the function in a thread that nobody else uses meanwhile; never waits.
 
     Parameters
@@ -58,8 +64,10 @@ def spawn(function: Callable[[], None], name: str) -> Call:
         Must not raise.
     name
         Name of the thread as long as the call lasts.
+    after
+        Called in the thread when the call has ended and the thread is free for the next; must not raise or take long.
     """
-    call = Call(function, name)
+    call = Call(function, name, after)
     with _lock:
         calls = _idle.popitem()[0] if _idle else None
     if calls is not None:
@@ -85,9 +93,11 @@ def _work(calls: _Calls) -> None:
             return
         call()
         if not IDLE_SECONDS:
+            call.end()
             return
         with _lock:
-            _idle[calls] = current_thread()
+            _idle[calls] = current_thread()  # before anybody hears of it, and dismisses what is idle
+        call.end()
 
 
 def dismiss_idle() -> None:
@@ -138,17 +148,11 @@ class Threads:
         future: asyncio.Future[R] = loop.create_future()
         context = contextvars.copy_context()
 
-        def settle(result: R | None, error: BaseException | None) -> None:
-            if future.done():
-                return
-            if error is None:
-                future.set_result(result)  # type: ignore[arg-type]
-            else:
-                future.set_exception(error)
+        result: Any = None
+        failure: BaseException | None = None
 
         def call() -> None:
-            result: Any = None
-            failure: BaseException | None = None
+            nonlocal result, failure
             try:
                 result = context.run(function, *args, **kwargs)
             except Exception as error:  # noqa: BLE001 - handed to whoever waits
@@ -156,15 +160,25 @@ class Threads:
             except BaseException as error:  # noqa: BLE001 - whoever waits must not be ended by an engine's SystemExit
                 failure = EngineError(f"{type(error).__name__}: {error}")
                 failure.__cause__ = error
+
+        def settle() -> None:
+            if future.done():
+                return
+            if failure is None:
+                future.set_result(result)
+            else:
+                future.set_exception(failure)
+
+        def tell() -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(settle, result, failure)
+                loop.call_soon_threadsafe(settle)
 
         self._alive = {under_way for under_way in self._alive if not under_way.join(0)}
         if len(self._alive) >= self._most:
             error = EngineError(f"the engine does not come back: {len(self._alive)} calls are under way")
             future.set_exception(error)
             return future
-        self._alive.add(spawn(call, f"lazyflow-{getattr(function, '__name__', 'call').strip('_')}"))
+        self._alive.add(spawn(call, f"lazyflow-{getattr(function, '__name__', 'call').strip('_')}", tell))
         return future
 
     def join(self, timeout: float) -> bool:

@@ -1,4 +1,4 @@
-"""What is wanted and what is running: the one place with threads and locks.
+"""What is wanted and what is running: with threads.py the one place with threads and locks.
 
 Nothing is ever queued. There are generations, each the set of content keys that one view wants, and there is what runs.
 A worker thread takes the most urgent query that somebody wants, runs it, keeps the result, and looks again; it lives
@@ -8,16 +8,17 @@ nobody wants any more is cancelled, one that is still wanted goes on.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from lazyflow.cache import Cache
 from lazyflow.errors import Cancelled, EngineError, LazyflowError, Superseded
 from lazyflow.statistics.results import Cell
-from lazyflow.threads import Call, spawn
+from lazyflow.threads import Call, Threads, dismiss_idle, spawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from lazyflow.statistics.registry import CellKey
 
 log = logging.getLogger("lazyflow.work")
+
+R = TypeVar("R")
 
 _PATIENCE = 5.0
 """Seconds for which `close` waits for a query that was given up: it may never come back."""
@@ -73,6 +76,16 @@ class CancelToken:
             with self._lock:
                 if stop in self._stops:
                     self._stops.remove(stop)
+
+
+async def run_cancellable(function: Callable[..., R], *args: Any) -> R:
+    """Call `function(*args, token)` without blocking the event loop; the token is cancelled with the task."""
+    token = CancelToken()
+    try:
+        return await Threads().run(function, *args, token)
+    except asyncio.CancelledError:
+        token.cancel()
+        raise
 
 
 class Wanted(Protocol):
@@ -260,6 +273,7 @@ class Work:
             worker.join()
         if not all(other.join(_PATIENCE) for other in given_up):
             log.warning("the engine does not let go of a statistics query that was given up")
+        dismiss_idle()
 
     def start(self, generation: Generation) -> None:
         """See `Generation.start`."""

@@ -12,17 +12,16 @@ from urllib.parse import urlencode
 
 import pyarrow as pa
 from tornado.httpclient import HTTPRequest
-from tornado.httpserver import HTTPServer
 from tornado.httputil import HTTPHeaders
-from tornado.netutil import bind_sockets
 from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 import lazyflow as lf
-from lazyflow.protocol import Frame, ServerMessage
-from lazyflow.server import close_app, make_app
+from lazyflow.protocol import ServerMessage
+from lazyflow.server import make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
+from tests.wire import PATIENCE, listening, next_frame
 
 TABLE = pa.table({"city": ["Bonn", "Rome", None, "Oslo"], "size": [1.5, 2.5, None, 4.0]})
 TOKEN = "the-token-of-the-tests"
@@ -32,8 +31,6 @@ UPGRADE = {
     "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ==",
     "Sec-WebSocket-Version": "13",
 }
-WAIT = 30.0
-"""Seconds after which a test fails that waits for what never comes."""
 
 
 @dataclass
@@ -67,12 +64,12 @@ class Server:
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         try:
             writer.write("\r\n".join([*lines, "", ""]).encode())
-            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), WAIT)).decode()
+            head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE)).decode()
             first, *rest = head.strip().split("\r\n")
             answer = Answer(int(first.split()[1]), HTTPHeaders(dict(line.split(": ", 1) for line in rest)))
             if answer.status != 101:
                 length = int(answer.headers.get("Content-Length", "0"))
-                answer.body = (await asyncio.wait_for(reader.readexactly(length), WAIT)).decode()
+                answer.body = (await asyncio.wait_for(reader.readexactly(length), PATIENCE)).decode()
         finally:
             writer.close()
         return answer
@@ -90,15 +87,6 @@ class Server:
         return await websocket_connect(HTTPRequest(url, headers=dict(headers or {})), max_message_size=10**9)
 
 
-async def next_frame(socket: WebSocketClientConnection) -> Frame | None:
-    """The next frame; None when the connection has ended."""
-    message = await asyncio.wait_for(asyncio.ensure_future(socket.read_message()), WAIT)
-    if message is None:
-        return None
-    assert isinstance(message, bytes)
-    return Frame.decode(message)
-
-
 async def until_frame(socket: WebSocketClientConnection, wanted: Callable[[Any], bool]) -> ServerMessage:
     """The header of the first frame that is wanted."""
     while True:
@@ -110,23 +98,16 @@ async def until_frame(socket: WebSocketClientConnection, wanted: Callable[[Any],
 
 async def until(holds: Callable[[], Any]) -> None:
     """Wait until this holds; how long is no matter of the test, unless it is for ever."""
-    async with asyncio.timeout(WAIT):
+    async with asyncio.timeout(PATIENCE):
         while not holds():
             await asyncio.sleep(0.005)
 
 
 @asynccontextmanager
-async def listening(app: Application) -> AsyncIterator[Server]:
+async def hosting(app: Application) -> AsyncIterator[Server]:
     """The application on a free port."""
-    server = HTTPServer(app)
-    sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
-    try:
-        yield Server(app, sockets[0].getsockname()[1])
-    finally:
-        server.stop()
-        await close_app(app)
-        await server.close_all_connections()
+    async with listening(app) as port:
+        yield Server(app, port)
 
 
 @asynccontextmanager
@@ -134,5 +115,5 @@ async def serving(table: pa.Table = TABLE, kind: type[Service] = Service, **sett
     """A server of one table, `numbers`, whose token is `TOKEN` unless said otherwise."""
     chosen = Settings(**{"token": TOKEN, **settings})
     with lf.DataFlow(table) as flow:
-        async with listening(make_app({}, chosen, service=kind({"numbers": flow}, chosen))) as server:
+        async with hosting(make_app({}, chosen, service=kind({"numbers": flow}, chosen))) as server:
             yield server

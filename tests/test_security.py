@@ -30,7 +30,8 @@ from lazyflow.server.guarded import HEADERS
 from lazyflow.server.socket import Socket
 from lazyflow.service import Service
 from lazyflow.settings import Settings
-from tests.serving import TOKEN, UPGRADE, WAIT, Server, next_frame, serving, until, until_frame
+from tests.serving import TOKEN, UPGRADE, Server, serving, until, until_frame
+from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
 FILES = ("/", "/page.js", "/page.css", "/favicon.ico", "/tables")
@@ -44,7 +45,7 @@ def in_loop(test: Any) -> Any:
     @wraps(test)
     def run(*args: Any, **kwargs: Any) -> None:
         async def bounded() -> None:
-            await asyncio.wait_for(test(*args, **kwargs), 2 * WAIT)
+            await asyncio.wait_for(test(*args, **kwargs), 2 * PATIENCE)
 
         asyncio.run(bounded())
 
@@ -311,7 +312,7 @@ def _raw_socket(port: int, join: str = "") -> socket.socket:
     """A websocket whose peer does only what the test does, and takes as little as can be."""
     peer = socket.socket()
     peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    peer.settimeout(WAIT)
+    peer.settimeout(PATIENCE)
     peer.connect(("127.0.0.1", port))
     headers = "".join(f"{name}: {value}\r\n" for name, value in {**UPGRADE, **BEARER}.items())
     peer.sendall(f"GET /ws{join} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())

@@ -35,10 +35,10 @@ from lazyflow.protocol import CLOSE_CODES, ErrorFrame, InitialState, StateFrame
 from lazyflow.server import Access, handlers, make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
-from lazyflow.testing.control import threads_left
-from tests.serving import TABLE, TOKEN, WAIT, Server, listening, next_frame, serving, until, until_frame
+from tests.serving import TABLE, TOKEN, Server, hosting, serving, until, until_frame
 from tests.test_readme import blocks
 from tests.test_security import BEARER, in_loop
+from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
 COMMAND = [sys.executable, "-m", "lazyflow.cli", "serve"]
@@ -136,7 +136,6 @@ async def test_what_breaks_at_joining_tells_nothing_of_the_inside() -> None:
 def test_at_the_end_clients_are_told_and_no_thread_is_left() -> None:
     before = set(threading.enumerate())
     in_loop(_until_the_end)()
-    assert threads_left() == []  # one that has just ended its call is there for half a second
     assert set(threading.enumerate()) <= before
 
 
@@ -209,7 +208,7 @@ async def test_routes_live_in_an_application_of_somebody_else() -> None:
 @in_loop
 async def test_several_tables_are_chosen_by_name() -> None:
     with lf.DataFlow(TABLE) as one, lf.DataFlow(TABLE.select(["size"])) as two:
-        async with listening(make_app({"one": one, "two": two}, Settings(token=TOKEN))) as server:
+        async with hosting(make_app({"one": one, "two": two}, Settings(token=TOKEN))) as server:
             assert json.loads((await server.get("/tables", BEARER)).body) == {"sources": ["one", "two"]}
             client = await server.connect({"source": "two"})
             header = await until_frame(client, lambda header: isinstance(header, InitialState))
@@ -239,7 +238,9 @@ def test_without_tornado_it_is_said_what_to_install() -> None:
             print(error)
         main(["serve", "--demo"])
     """
-    done = subprocess.run([sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, timeout=WAIT)
+    done = subprocess.run(
+        [sys.executable, "-c", inspect.cleandoc(code)], capture_output=True, text=True, timeout=PATIENCE
+    )
     assert done.returncode == 2
     expected = "the server needs packages that are not installed (No module named 'tornado'): "
     assert done.stdout == expected + 'pip install "lazyflow[server]"\n'
@@ -248,7 +249,7 @@ def test_without_tornado_it_is_said_what_to_install() -> None:
 
 def test_the_command_loads_tornado_for_serve_alone() -> None:
     code = "import sys, lazyflow.cli, lazyflow.server; print({'tornado', 'pyarrow', 'ibis'} & {*sys.modules})"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=WAIT)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=PATIENCE)
     assert done.stdout == "set()\n", done.stderr
 
 
@@ -276,7 +277,7 @@ def served(*words: str | Path, folder: Path) -> Iterator[tuple[subprocess.Popen[
 
 
 def health(url: str) -> dict[str, Any]:
-    with urllib.request.urlopen(url.split("?")[0] + "healthz", timeout=WAIT) as answer:
+    with urllib.request.urlopen(url.split("?")[0] + "healthz", timeout=PATIENCE) as answer:
         found: dict[str, Any] = json.load(answer)
         return found
 
@@ -284,7 +285,7 @@ def health(url: str) -> dict[str, Any]:
 def ended(process: subprocess.Popen[str], by: signal.Signals, folder: Path) -> tuple[int, str]:
     """End it by a signal: exit code, stderr. Nothing more on stdout, no files."""
     process.send_signal(by)
-    out, err = process.communicate(timeout=WAIT)
+    out, err = process.communicate(timeout=PATIENCE)
     assert out == ""
     assert list((folder / "tmp").iterdir()) == []
     return process.returncode, err
@@ -295,7 +296,7 @@ def ended(process: subprocess.Popen[str], by: signal.Signals, folder: Path) -> t
 def test_serve_says_where_and_ends_when_told(by: signal.Signals, code: int, tmp_path: Path) -> None:
     with served("--demo", folder=tmp_path) as (process, url):
         assert health(url)["status"] == "ok"
-        with urllib.request.urlopen(url.replace("?", "tables?"), timeout=WAIT) as answer:
+        with urllib.request.urlopen(url.replace("?", "tables?"), timeout=PATIENCE) as answer:
             assert json.load(answer) == {"sources": ["flights"]}
         asyncio.run(_look(url))
         exit_code, err = ended(process, by, tmp_path)
@@ -326,10 +327,10 @@ def test_paths_are_tables_of_their_own(path: Path, tmp_path: Path) -> None:
     pa.parquet.write_table(TABLE, tmp_path / "more" / "cities.parquet")
     with served(path, tmp_path / "more" / "*.parquet", path, "--token", "", folder=tmp_path) as (process, url):
         assert "token" not in url
-        with urllib.request.urlopen(url + "tables", timeout=WAIT) as answer:
+        with urllib.request.urlopen(url + "tables", timeout=PATIENCE) as answer:
             assert json.load(answer) == {"sources": ["cities", "more", "cities-2"]}
         with pytest.raises(urllib.error.HTTPError, match="403"):
-            urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "evil.example"}), timeout=WAIT)
+            urllib.request.urlopen(urllib.request.Request(url, headers={"Host": "evil.example"}), timeout=PATIENCE)
         assert ended(process, signal.SIGTERM, tmp_path) == (0, "")
 
 
@@ -360,7 +361,7 @@ def test_a_port_in_use_is_one_line(path: Path) -> None:
     ],
 )
 def test_bad_words_are_one_line(words: tuple[str, ...], expected: str) -> None:
-    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=WAIT)
+    done = subprocess.run([*COMMAND, *words], capture_output=True, text=True, timeout=PATIENCE)
     assert done.returncode == 2
     assert done.stdout == ""
     (line,) = done.stderr.splitlines()
@@ -400,10 +401,10 @@ def test_programs_of_the_document_run(number: int, tmp_path: Path) -> None:
 
 def until_answered(url: str) -> bytes:
     """The answer, once somebody listens."""
-    until = time.monotonic() + WAIT
+    until = time.monotonic() + PATIENCE
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=WAIT) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
                 found: bytes = answer.read()
                 return found
         except urllib.error.HTTPError:

@@ -13,6 +13,7 @@ from urllib.parse import quote
 from tornado.httpclient import HTTPRequest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
+from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from lazyflow import DataFlow
@@ -47,26 +48,35 @@ class Server:
 
 
 @asynccontextmanager
-async def serving(flows: Mapping[str, DataFlow] | DataFlow, **settings: Any) -> AsyncIterator[Server]:
-    """A server over these tables, until the block ends."""
-    named = {"table": flows} if isinstance(flows, DataFlow) else flows
-    app = make_app(named, Settings(**settings))
+async def listening(app: Application) -> AsyncIterator[int]:
+    """The application on a free port, until the block ends; the port."""
     server = HTTPServer(app)
     sockets = bind_sockets(0, "127.0.0.1")
     server.add_sockets(sockets)
     try:
-        address = f"127.0.0.1:{sockets[0].getsockname()[1]}"
-        yield Server(address, app.settings["access"].token, app.settings["service"])
+        yield sockets[0].getsockname()[1]
     finally:
         server.stop()
         await close_app(app)
         await server.close_all_connections()
 
 
+@asynccontextmanager
+async def serving(flows: Mapping[str, DataFlow] | DataFlow, **settings: Any) -> AsyncIterator[Server]:
+    """A server over these tables, until the block ends."""
+    named = {"table": flows} if isinstance(flows, DataFlow) else flows
+    app = make_app(named, Settings(**settings))
+    async with listening(app) as port:
+        yield Server(f"127.0.0.1:{port}", app.settings["access"].token, app.settings["service"])
+
+
 async def next_frame(connection: WebSocketClientConnection) -> Frame | None:
     """What the service says next; None once it says nothing more."""
     data = await asyncio.wait_for(asyncio.ensure_future(connection.read_message()), PATIENCE)
-    return Frame.decode(data) if isinstance(data, bytes) else None
+    if data is None:
+        return None
+    assert isinstance(data, bytes)
+    return Frame.decode(data)
 
 
 def run(main: Any, patience: float = PATIENCE) -> Any:

@@ -29,6 +29,15 @@ class News:
     progress: Mapping[str, Progress]
     complete: bool
 
+    @property
+    def row_count(self) -> dict[str, int]:
+        """Numbers of rows by scope, of those that are new."""
+        return {
+            scope: int(cells.rows.value)
+            for scope, cells in self.cells.items()
+            if cells.rows is not None and cells.rows.error is None
+        }
+
 
 _whole_scopes: Memo[object, ScopeCells] = Memo(16)
 """Scopes that are known in full, by content: they are the same for many states and sessions, the raw one above all."""
@@ -90,15 +99,6 @@ class Board:
         """Keep what `look` found."""
         self._versions.append(news)
         self._merged.clear()
-
-    def row_count(self, version: int = 0) -> dict[str, int]:
-        """Numbers of rows by scope that came after a version."""
-        return {
-            scope: int(cells.rows.value)
-            for news in self._versions[version:]
-            for scope, cells in news.cells.items()
-            if cells.rows is not None and cells.rows.error is None
-        }
 
     def since(self, version: int) -> tuple[Cells, bytes]:
         """The cells that came after a version, and the same as JSON: it is written once for all clients."""

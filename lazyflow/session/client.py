@@ -32,7 +32,7 @@ from lazyflow.protocol import (
     error_of,
     request_of,
 )
-from lazyflow.session.current import Current, window_size
+from lazyflow.session.current import Current
 from lazyflow.session.rows import GivenRows, WantedRows
 
 if TYPE_CHECKING:
@@ -86,7 +86,6 @@ class Client:
         self._moved = 0
         self._version = 0
         self._row_count: dict[str, int] = {}
-        self._final = False
         self._failure_sent = False
 
     @property
@@ -137,12 +136,12 @@ class Client:
         self._session.reopen_if_stale()
         self._session.rows_wanted()
 
-    def fail(self, error: BaseException, request: int | None = None, generation: int | None = None) -> None:
+    def fail(self, error: BaseException, request: int | None = None) -> None:
         """Tell the client what went wrong."""
         if len(self._errors) >= _ERRORS_KEPT:
             self.close(4408, "too many answers were not read")
             return
-        self._errors.append(_error_frame(error_of(error), request, generation))
+        self._errors.append(_error_frame(error_of(error), request, None))
         self.wake()
 
     def leave(self) -> None:
@@ -333,11 +332,9 @@ def _error_frame(error: Any, request: int | None, generation: int | None) -> Err
 def _within(window: Window, columns: tuple[str, ...], session: Session) -> tuple[Window, tuple[str, ...]]:
     """The window and columns, if they are within the service's bounds."""
     settings = session.settings
-    check_window(window)
-    if window_size(window) > settings.max_window_rows:
-        raise Refused(
-            "too_large", f"a window has at most {settings.max_window_rows:,} rows, not {window_size(window):,}"
-        )
+    start, stop = check_window(window)
+    if stop - start > settings.max_window_rows:
+        raise Refused("too_large", f"a window has at most {settings.max_window_rows:,} rows, not {stop - start:,}")
     if len(columns) > settings.max_columns:
         raise Refused("too_large", f"a window has at most {settings.max_columns:,} columns, not {len(columns):,}")
     return window, tuple(dict.fromkeys(columns))

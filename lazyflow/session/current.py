@@ -9,7 +9,7 @@ from typing import Literal
 
 from cachetools import LRUCache
 
-from lazyflow.protocol import ColumnSchema, ErrorOf, Outcome, Window
+from lazyflow.protocol import ColumnSchema, ErrorOf, Outcome
 from lazyflow.session.board import GROUPS, Board, News
 from lazyflow.session.rows import GivenRows, WantedRows
 from lazyflow.step import Step
@@ -86,7 +86,7 @@ class Current:
         if not news.cells and news.complete == self.board.complete and self.board.version:
             return
         self.board.add(news)
-        self.row_count |= self.board.row_count(self.board.version - 1)
+        self.row_count |= news.row_count
         for group in GROUPS:
             if group not in self._groups_at and news.progress[group].known == news.progress[group].wanted:
                 self._groups_at[group] = self._elapsed()
@@ -119,8 +119,3 @@ class Current:
 
     def _elapsed(self) -> float:
         return round((time.perf_counter() - self._accepted) * 1000, 1)
-
-
-def window_size(window: Window) -> int:
-    """The number of rows of a window."""
-    return window[1] - window[0]

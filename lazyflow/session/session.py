@@ -149,7 +149,7 @@ class Session:
         self.clients[client] = None
         if self.current is None and self._opened and not self._changes and not self._applying:
             # The table could not be read when the session was opened; perhaps it can now.
-            self._enqueue(_Change(next(self._numbers), State(), None))
+            self._ask(State())
 
     def left(self, client: Client) -> None:
         """A client is gone; rows that only it wanted are not computed any more."""
@@ -164,10 +164,17 @@ class Session:
 
     def change(self, state: State, client: Client, request: int | None, sight: Sight) -> None:
         """A client wants another state. Of several the newest that is valid is accepted; the others are passed over."""
-        self._enqueue(_Change(next(self._numbers), state, client, request, sight))
+        self._ask(state, client, request, sight)
 
-    def _enqueue(self, change: _Change) -> None:
-        self._changes.append(change)
+    def _ask(
+        self,
+        state: State,
+        client: Client | None = None,
+        request: int | None = None,
+        sight: Sight | None = None,
+        reopened: bool = False,
+    ) -> None:
+        self._changes.append(_Change(next(self._numbers), state, client, request, sight, reopened))
         if len(self._changes) > _CHANGES_KEPT:
             _pass_over(self._changes.pop(0))
         self._changes_wait.set()
@@ -240,7 +247,7 @@ class Session:
                 for client in self.clients:
                     client.failed()
         if self.current is None and isinstance(error, InvalidInput) and change.state != State() and not self._changes:
-            self._enqueue(_Change(next(self._numbers), State(), None))  # the table is shown nevertheless
+            self._ask(State())  # the table is shown nevertheless
 
     def _accept(self, change: _Change, current: Current, news: News) -> None:
         before = self.current
@@ -275,7 +282,7 @@ class Session:
         """Try again to open the source, if the current view cannot go on without."""
         if self.current is not None and self.current.stale and not self._changes:
             self.current.failure = None
-            self._enqueue(_Change(next(self._numbers), self.current.step.plan.state, None, reopened=True))
+            self._ask(self.current.step.plan.state, reopened=True)
 
     def _end(self, current: Current | None, how: Literal["final", "superseded", "error", "closed"]) -> None:
         outcome = current.end(how) if current is not None else None
@@ -408,7 +415,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        for task in [*self._tasks, *([self._following] if self._following else [])]:
+        for task in self._running():
             task.cancel()
         if self._fetch is not None:
             self._fetch.abandon()
@@ -420,8 +427,11 @@ class Session:
 
     async def closed(self, timeout: float) -> bool:
         """Wait until its tasks and threads are gone, at most `timeout` seconds; whether they are."""
-        await asyncio.gather(*self._tasks, *([self._following] if self._following else []), return_exceptions=True)
+        await asyncio.gather(*self._running(), return_exceptions=True)
         return await Threads().run(self._threads.join, timeout)
+
+    def _running(self) -> list[asyncio.Task[None]]:
+        return self._tasks if self._following is None else [*self._tasks, self._following]
 
     @property
     def over(self) -> bool:
