@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
@@ -13,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 import lazyflow as lf
 from benchmarks.flights import ROWS_ONCE, flights_file
-from benchmarks.measure import Figure, longest_pause, median, ms, percentile, seconds
+from benchmarks.measure import Figure, longest_pause, median, ms, percentile, report, seconds
 
 COMMON, ABSENT = "JFK", "zqzq"
 WINDOW = (0, 100)
@@ -257,21 +254,10 @@ def figures(rows: int, backends: list[str], times: int) -> Iterator[Figure]:
 @click.option("--json", "target", type=click.Path(dir_okay=False), help="Write the figures to this file as JSON too.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where a budget is not kept.")
 def main(rows: int, backends: str, quick: bool, target: str | None, strict: bool) -> None:
-    console = Console(width=max(Console().width, 150))
     found = list(track(figures(rows, backends.split(","), 1 if quick else 3), "measuring", transient=True, total=None))
     copies = max(1, round(rows / ROWS_ONCE))
-    table = Table(title=f"{copies * ROWS_ONCE:,} rows x 19 columns, search {COMMON!r}, {os.cpu_count()} cores")
-    for column in ("what", "backend", "figure", "must reach", "", "behind it"):
-        table.add_column(column, justify="right" if column == "figure" else "left")
-    for figure in found:
-        mark = {True: "yes", False: "[red]NO[/red]", None: ""}[figure.met]
-        value = f"{figure.value:,.2f}{figure.unit}" if figure.unit == "x" else f"{figure.value:,.1f} {figure.unit}"
-        table.add_row(figure.what, figure.backend, value, figure.budget, mark, figure.detail)
-    console.print(table)
-    if target:
-        Path(target).write_text(json.dumps([figure.as_json() for figure in found], indent=1))
-    if strict and any(figure.met is False for figure in found):
-        raise SystemExit(1)
+    title = f"{copies * ROWS_ONCE:,} rows x 19 columns, search {COMMON!r}, {os.cpu_count()} cores"
+    report(title, found, target, strict)
 
 
 if __name__ == "__main__":

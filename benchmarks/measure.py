@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
 
 
 @dataclass(frozen=True)
@@ -46,6 +51,31 @@ def columns(figure: Figure) -> tuple[str, ...]:
     mark = {True: "yes", False: "[red]NO[/red]", None: ""}[figure.met]
     value = f"{figure.value:,.2f}{figure.unit}" if figure.unit == "x" else f"{figure.value:,.1f} {figure.unit}"
     return figure.what, figure.backend, value, figure.budget, mark, figure.detail
+
+
+def report(title: str, found: list[Figure], target: str | None, strict: bool) -> None:
+    """Print all figures as a table, and write them to a JSON file where one is named.
+
+    Raises
+    ------
+    SystemExit
+        With 1, if it is `strict` and a budget is not kept.
+    """
+    table = Table(title=title)
+    for column in ("what", "backend", "figure", "must reach", "", "behind it"):
+        table.add_column(column, justify="right" if column == "figure" else "left")
+    for figure in found:
+        table.add_row(*columns(figure))
+    console().print(table)
+    if target:
+        Path(target).write_text(json.dumps([figure.as_json() for figure in found], indent=1))
+    if strict and any(figure.met is False for figure in found):
+        raise SystemExit(1)
+
+
+def console() -> Console:
+    """The terminal, or a file as wide as a table needs."""
+    return Console(width=max(Console().width, 150))
 
 
 def seconds(function: Callable[[], object]) -> float:

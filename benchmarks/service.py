@@ -15,15 +15,12 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 import lazyflow as lf
 from benchmarks.flights import ROWS_ONCE, flights_file
-from benchmarks.measure import Figure, columns, ms, percentile
+from benchmarks.measure import Figure, columns, console, ms, percentile, report
 from benchmarks.wire import Client, Lateness, Seen, Server, Words
 
 CORES = os.cpu_count() or 1
@@ -328,25 +325,15 @@ def main(
     size = Size(copies * ROWS_ONCE, 40, 15, 15, 40, 30, seconds_load, minutes_memory, 20, 10, quick)
     if quick:
         size = Size(ROWS_ONCE, 3, 1, 1, 5, 1, 2, 0.05, 3, 4, quick)
-    console = Console(width=max(Console().width, 150))
     found = []
 
     async def measure() -> None:
         async for figure in figures(list(backends), size):
             found.append(figure)
-            console.print(" | ".join(filter(None, columns(figure))), soft_wrap=True)
+            console().print(" | ".join(filter(None, columns(figure))), soft_wrap=True)
 
     asyncio.run(measure())
-    table = Table(title=f"{size.rows:,} rows x 19 columns, over websockets, {CORES} cores")
-    for column in ("what", "backend", "figure", "must reach", "", "behind it"):
-        table.add_column(column, justify="right" if column == "figure" else "left")
-    for figure in found:
-        table.add_row(*columns(figure))
-    console.print(table)
-    if target:
-        Path(target).write_text(json.dumps([figure.as_json() for figure in found], indent=1))
-    if strict and any(figure.met is False for figure in found):
-        raise SystemExit(1)
+    report(f"{size.rows:,} rows x 19 columns, over websockets, {CORES} cores", found, target, strict)
 
 
 if __name__ == "__main__":
