@@ -113,7 +113,7 @@ class Plan:
         """The shown table without its rows, under the names and types that callers see."""
         import pyarrow as pa
 
-        return pa.schema(list(self.schema.items())).empty_table()
+        return pa.Table.from_batches([], pa.schema(list(self.schema.items())))
 
     @cached_property
     def ordered(self) -> ex.Table:
@@ -280,7 +280,7 @@ def _search(clean: Stage, term: str) -> ex.Column:
     except UnicodeEncodeError as error:
         raise InvalidValue(f"search: {term!r} is not valid Unicode text") from error
     folded = ex.fold_text(term)
-    columns = [clean.table[column.inside] for column in clean.columns if kind(column.type) == "text"]
+    columns = [clean.table[column.inside] for column in clean.columns if column.kind == "text"]
     if not columns:
         return ex.never(clean.table[clean.columns[0].inside])
     return ex.any_of([ex.contains_folded(column, folded) for column in columns])
@@ -313,7 +313,7 @@ def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
 
 def _check_sort(sort: Sort, shown: Stage) -> None:
     column = shown.column(sort.column)
-    if kind(column.type) not in ORDERED:
+    if column.kind not in ORDERED:
         raise NotForThisType(f"sort by {sort.column!r}: columns of type {column.type} have no order")
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
-from lazyflow.types import canonical
+from lazyflow.types import Kind, canonical, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -17,6 +18,16 @@ if TYPE_CHECKING:
     from lazyflow.expressions import Table
 
 _opened = itertools.count(1)
+
+
+FileStatus: TypeAlias = tuple[int, int, int]
+"""Size in bytes, modification time in nanoseconds, inode."""
+
+
+def file_status(path: Path) -> FileStatus:
+    """What changes when a file is written to or replaced."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ino
 
 
 @dataclass(frozen=True)
@@ -29,28 +40,26 @@ class Fingerprint:
         Any text that changes when the data does.
     durable
         Whether another process would find the same value for the same data.
-    paths
-        The files that hold the data, where it lies in files.
+    files
+        The files that hold the data, where it lies in files, each with what the file system said of it.
     """
 
     value: str
     durable: bool = False
-    paths: tuple[Path, ...] = ()
+    files: tuple[tuple[Path, FileStatus], ...] = ()
 
     @classmethod
     def of_files(cls, paths: Iterable[Path]) -> Fingerprint:
         """Identity of files: resolved path, size in bytes, modification time in nanoseconds, inode."""
-        parts, files = [], tuple(paths)
-        for path in files:
-            stat = path.stat()
-            parts.append(f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}:{stat.st_ino}")
-        return cls("files " + " ".join(parts), durable=True, paths=files)
+        files = tuple((path, file_status(path)) for path in paths)
+        parts = [":".join(map(str, (path.resolve(), *status))) for path, status in files]
+        return cls("files " + " ".join(parts), durable=True, files=files)
 
     @property
     def outdated(self) -> bool:
         """Whether the files are no longer those that were opened: written to, replaced, or gone."""
         try:
-            return bool(self.paths) and Fingerprint.of_files(self.paths).value != self.value
+            return any(file_status(path) != status for path, status in self.files)
         except OSError:
             return True
 
@@ -67,6 +76,11 @@ class SourceColumn:
     name: str
     inside: str
     type: pa.DataType
+
+    @cached_property
+    def kind(self) -> Kind:
+        """The kind of its type."""
+        return kind(self.type)
 
 
 @dataclass(frozen=True)

@@ -162,12 +162,13 @@ class Threads:
                 failure.__cause__ = error
 
         def settle() -> None:
-            if future.done():
-                return
-            if failure is None:
-                future.set_result(result)
-            else:
-                future.set_exception(failure)
+            nonlocal failure
+            if not future.done():
+                if failure is None:
+                    future.set_result(result)
+                else:
+                    future.set_exception(failure)
+            failure = None  # it knows the frame of the call, which knows it
 
         def tell() -> None:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more

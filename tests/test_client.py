@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import re
 import signal
 import subprocess
 import sys
+import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -38,6 +40,7 @@ from lazyflow.server.socket import LOOP_BYTES
 from lazyflow.testing import Harness
 from lazyflow.types import kind
 from lazyflow.values import plain
+from tests.serving import until as until_true
 from tests.wire import next_frame, run, serving
 
 ROOT = Path(__file__).parent.parent
@@ -593,6 +596,32 @@ def test_sessions_expire() -> None:
                 assert numbers(client.view) == [3, 2, 1]
 
     run(main())
+
+
+def test_what_a_session_held_goes_with_it() -> None:
+    """Not when the garbage collector comes by: it looks at what is old once in many minutes."""
+
+    async def main() -> None:
+        with small() as flow:
+            async with serving(flow, session_expiry=0) as server:
+                gone: list[weakref.ref[Any]] = []
+                async with connect(server.url) as client, connect(server.url, session=client.view.session):
+                    for search in ("JFK", "JF", "J"):
+                        gone += [weakref.ref(server.service._sessions[client.view.session].current)]
+                        await client.apply(lf.State(search=search))
+                    await client.settled()
+                    session = server.service._sessions[client.view.session]
+                    gone += [weakref.ref(held) for held in (session, session.current, *session.clients)]
+                    del session
+                await until_true(lambda: not any(held() for held in gone))
+                assert server.service.session_count == 0
+
+    gc.collect()
+    gc.disable()
+    try:
+        run(main())
+    finally:
+        gc.enable()
 
 
 def test_a_session_is_kept_while_somebody_looks() -> None:

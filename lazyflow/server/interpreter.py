@@ -6,7 +6,7 @@ import gc
 import sys
 
 _SWITCH_INTERVAL = 0.001
-_GC_THRESHOLDS = (5_000, 20, 500)
+_GC_THRESHOLDS = (5_000, 20, 50)
 
 
 def tune_interpreter() -> None:

@@ -98,6 +98,8 @@ class Socket(Guarded, WebSocketHandler):
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
+        # Tornado's connection and this handler keep each other for a while; a session is too much to be kept with them.
+        self._client = self._connection = None
 
     def abort(self) -> None:
         """Drop the connection with whatever is still to be sent."""

@@ -39,8 +39,8 @@ class News:
         }
 
 
-_whole_scopes: Memo[object, ScopeCells] = Memo(16)
-"""Scopes that are known in full, by content: they are the same for many states and sessions, the raw one above all."""
+_whole_scopes: Memo[object, tuple[ScopeCells, msgspec.Raw]] = Memo(16)
+"""Scopes that are known in full, by content, also as JSON: many states and sessions have the raw one in common."""
 
 
 class Board:
@@ -71,6 +71,7 @@ class Board:
     def look(self, step: Step) -> News:
         """What is new in the statistics of a step; one thread at a time."""
         cells: Cells = {}
+        written: dict[str, ScopeCells | msgspec.Raw] = {}
         known, wanted = Counter[str](), Counter[str]()
         for found in step.known():
             wanted.update(found.numbers)
@@ -79,7 +80,7 @@ class Board:
             elif found.scope not in self._begun and (whole := _whole_scope(found)) is not None:
                 self._whole.add(found.scope)
                 known.update(found.numbers)
-                cells[found.scope] = whole
+                cells[found.scope], written[found.scope] = whole
             elif found.begun:
                 self._begun.add(found.scope)
                 news = ScopeCells(None, {})
@@ -91,9 +92,9 @@ class Board:
                         self._seen[found.scope, want.key] = cell
                         _put(news, want, cell)
                 if news.rows is not None or news.columns:
-                    cells[found.scope] = news
+                    cells[found.scope] = written[found.scope] = news
         progress = {group: Progress(known[group], wanted[group]) for group in GROUPS}
-        return News(cells, msgspec.json.encode(cells), progress, known == wanted)
+        return News(cells, msgspec.json.encode(written), progress, known == wanted)
 
     def add(self, news: News) -> None:
         """Keep what `look` found."""
@@ -111,15 +112,16 @@ class Board:
         return self._merged[version]
 
 
-def _whole_scope(found: KnownScope) -> ScopeCells | None:
+def _whole_scope(found: KnownScope) -> tuple[ScopeCells, msgspec.Raw] | None:
     """A scope as it is written, if all of it is known and nothing failed."""
     whole = _whole_scopes.get(found.content)
     if whole is None and found.begun:
-        whole = ScopeCells(None, {})
+        cells = ScopeCells(None, {})
         for want, cell in found.cells:
             if cell is None or cell.error is not None:
                 return None
-            _put(whole, want, cell)
+            _put(cells, want, cell)
+        whole = cells, msgspec.Raw(msgspec.json.encode(cells))
         _whole_scopes.put(found.content, whole)
     return whole
 

@@ -114,13 +114,17 @@ class Session:
         self._following: asyncio.Task[None] | None = None
         self._threads = Threads(_THREADS)
         self._closed = False
-        self._tasks = [self._forever(self._take_changes()), self._forever(self._fetch_rows())]
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._forever(self._take_changes())
+        self._forever(self._fetch_rows())
 
     def _forever(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Run a task of the session; if it breaks, the session is over, and its clients are told."""
         task = asyncio.create_task(work)
+        self._tasks.add(task)
 
         def ended(task: asyncio.Task[None]) -> None:
+            self._tasks.discard(task)  # it knows where it ended, and so the session: they would keep each other
             if not task.cancelled() and task.exception() is not None:
                 log.error("session %s broke", self.name[:6], exc_info=task.exception())
                 self.close(1011, CLOSE_CODES[1011])
@@ -400,7 +404,10 @@ class Session:
             waiting.cancel()
             await asyncio.gather(waiting, return_exceptions=True)
             raise
-        return waiting.result() is not _ENDED
+        try:
+            return waiting.result() is not _ENDED
+        finally:
+            del waiting  # its error knows this frame
 
     def _look(self, current: Current) -> News:
         """What is new in the statistics; in a thread."""
@@ -415,8 +422,9 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        for task in self._running():
+        for task in self._tasks:
             task.cancel()
+        self._following = None
         if self._fetch is not None:
             self._fetch.abandon()
         self._end(self.current, "closed")
@@ -427,11 +435,8 @@ class Session:
 
     async def closed(self, timeout: float) -> bool:
         """Wait until its tasks and threads are gone, at most `timeout` seconds; whether they are."""
-        await asyncio.gather(*self._running(), return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         return await Threads().run(self._threads.join, timeout)
-
-    def _running(self) -> list[asyncio.Task[None]]:
-        return self._tasks if self._following is None else [*self._tasks, self._following]
 
     @property
     def over(self) -> bool:

@@ -19,7 +19,7 @@ from lazyflow.statistics.edges import edges
 from lazyflow.statistics.registry import Build, CellKey, Edges, Statistic
 from lazyflow.statistics.results import Basis, Cell
 from lazyflow.statistics.value_counts import ValueCounts
-from lazyflow.types import NUMBERS, TEMPORAL, kind
+from lazyflow.types import NUMBERS, TEMPORAL
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -200,7 +200,7 @@ class ValueCountsQuery(StatisticsQuery):
         mine = [want for want in self.wants if want.column == column]
         result = {self.rows_key: Cell(counts.rows)}
         result[_hidden(self.rows_key, column, CARDINALITY)] = Cell(counts.distinct)
-        if kind(column.type) in NUMBERS | TEMPORAL:
+        if column.kind in NUMBERS | TEMPORAL:
             result[_hidden(self.rows_key, column, RANGE)] = Cell(counts.finite_range)
         for want in mine:
             result[want.key] = _cell(partial(self._from_counts, want, column, counts), "exact")

@@ -30,7 +30,7 @@ from lazyflow.statistics.queries import (
 )
 from lazyflow.statistics.registry import CellKey, Statistic
 from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
-from lazyflow.types import Kind, kind
+from lazyflow.types import Kind
 
 ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows)
 """The number of rows of a scope: a cell without a column."""
@@ -88,7 +88,7 @@ class KnownScope:
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """How many cells each group has."""
-        of_kind = Counter(kind(column.type) for column in self._stage.columns)
+        of_kind = Counter(column.kind for column in self._stage.columns)
         numbers = Counter[str]({ROWS.group: 1})
         for statistic in BUILTIN:
             numbers[statistic.group] += sum(of_kind[what] for what in statistic.kinds)
@@ -150,7 +150,7 @@ class View:
         of_kind: dict[Kind, list[Statistic]] = {}
         for column in stage.columns:
             sight = not self.in_sight or column.name in self.in_sight
-            what = kind(column.type)
+            what = column.kind
             if what not in of_kind:
                 of_kind[what] = [statistic for statistic in (*BUILTIN, RANGE) if what in statistic.kinds]
             edges_stage = self._edges_stage(column)
@@ -194,14 +194,14 @@ class View:
 
     def _query(self, stage: Stage, wants: Sequence[Want], known: Known) -> StatisticsQuery | None:
         columns = {want.column for want in wants if want.column is not None}
-        countable = {column for column in columns if kind(column.type) in CARDINALITY.kinds}
+        countable = {column for column in columns if column.kind in CARDINALITY.kinds}
         few = {column for column in countable if self._few(stage, column, known)}
         if any(self._unasked(stage, column, known) for column in countable - few):
             # One pass answers for all columns of the scope, in sight or not.
             asked = [
                 Want(self._key(stage, column, CARDINALITY), stage, column, CARDINALITY)
                 for column in stage.columns
-                if kind(column.type) in CARDINALITY.kinds and self._unasked(stage, column, known)
+                if column.kind in CARDINALITY.kinds and self._unasked(stage, column, known)
             ]
             rows = [want for want in wants if want.column is None]
             return self._make(AggregateQuery, stage, rows + asked)
@@ -289,7 +289,7 @@ class View:
             for column in stage.columns:
                 cells = {}
                 for statistic in BUILTIN:
-                    if kind(column.type) not in statistic.kinds:
+                    if column.kind not in statistic.kinds:
                         cells[statistic.name] = _not_for(statistic, column)
                         continue
                     cell = known(self._key(stage, column, statistic))
