@@ -100,7 +100,9 @@ def literal(ns: Namespace, column: Column, value: Any) -> Column:
         # DataFusion writes the literal -inf as +inf.
         if value == -math.inf:
             return -ns.literal(math.inf, type)
-        return ns.literal(float(value), type)
+        # To ibis -0.0 equals 0.0, and of equal literals it keeps the first: the zero in `present` would be negative
+        # too, which DataFusion tells apart.
+        return ns.literal(float(value) + 0.0, type)
     if type.is_decimal():
         return ns.literal(format(Decimal(value), "f")).cast(type)
     if type.is_temporal():
@@ -126,6 +128,14 @@ def compare(dialect: Dialect, column: Column, operator: str, position: Position,
         return _MIRROR_ABOVE[operator](column, dialect.literal(column, value)) & here
     kept = operator in (">", ">=") if position == "lowest" else operator in ("<", "<=")
     return here if kept else never(column)
+
+
+_AFFIX = {"contains": "contains", "starts with": "startswith", "ends with": "endswith"}
+
+
+def matches_text(column: Column, operator: str, text: str) -> Column:
+    """True where a text contains, starts with or ends with `text`, which is literal; never true for a missing value."""
+    return getattr(column, _AFFIX[operator])(text) & present(column)
 
 
 def is_in(dialect: Dialect, column: Column, values: list[Any]) -> Column:

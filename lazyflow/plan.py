@@ -16,7 +16,7 @@ from lazyflow import expressions as ex
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
 from lazyflow.operands import operand
 from lazyflow.source import Source, SourceColumn
-from lazyflow.state import Filter, Sort, State
+from lazyflow.state import TEXT_OPERATORS, Filter, Sort, State
 from lazyflow.types import ORDERED, canonical, kind
 
 if TYPE_CHECKING:
@@ -296,9 +296,14 @@ def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
         return ex.present(column)
     if kind(type) not in ORDERED:
         raise NotForThisType(f"{where}: {item.operator!r} is not for columns of type {type}")
-    if item.operator == "contains" and kind(type) != "text":
-        raise NotForThisType(f"{where}: 'contains' is for text columns, this one is {type}")
+    if item.operator in TEXT_OPERATORS and kind(type) != "text":
+        raise NotForThisType(f"{where}: {item.operator!r} is for text columns, this one is {type}")
     column = dialect.comparable(column)
+    if item.operator == "between":
+        low, high = (operand(value, type, where) if value is not None else None for value in item.value)
+        if low is None or high is None:
+            return ex.never(column)
+        return ex.compare(dialect, column, ">=", *low) & ex.compare(dialect, column, "<=", *high)
     if isinstance(item.value, tuple):
         operands = [operand(value, type, where) for value in item.value if value is not None]
         values = [value for position, value in operands if position == "exact"]
@@ -306,8 +311,8 @@ def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
     if item.value is None:
         return ex.never(column)
     position, value = operand(item.value, type, where)
-    if item.operator == "contains":
-        return column.contains(value)
+    if item.operator in TEXT_OPERATORS:
+        return ex.matches_text(column, item.operator, value)
     return ex.compare(dialect, column, item.operator, position, value)
 
 

@@ -12,10 +12,12 @@ import msgspec
 
 from lazyflow.errors import InvalidState, UnknownName
 
-OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in", "contains", "is missing", "is not missing")
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+TEXT_OPERATORS = ("contains", "starts with", "ends with")
+OPERATORS = (*COMPARISONS, "between", "in", "not in", *TEXT_OPERATORS, "is missing", "is not missing")
 """The operators of a filter."""
 
-LIST_OPERATORS = frozenset({"in", "not in"})
+LIST_OPERATORS = frozenset({"between", "in", "not in"})
 NO_VALUE_OPERATORS = frozenset({"is missing", "is not missing"})
 
 MAX_JSON_BYTES = 1_000_000
@@ -34,9 +36,9 @@ class Filter(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
     operator
         One of `OPERATORS`.
     value
-        A scalar, or for `in` and `not in` a list of scalars. Dates, times and decimals may be given as
-        Python objects; they are kept as ISO text, so that a state equals its own JSON. None is missing:
-        a comparison with it keeps no row.
+        A scalar; for `in` and `not in` a list of scalars, for `between` the two bounds, both included.
+        Dates, times and decimals may be given as Python objects; they are kept as ISO text, so that a
+        state equals its own JSON. None is missing: a comparison with it keeps no row.
 
     Raises
     ------
@@ -66,6 +68,8 @@ class Filter(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
         if self.operator in LIST_OPERATORS:
             if isinstance(value, str) or not isinstance(value, Sequence | set | frozenset):
                 raise InvalidState(f"{where}: {self.operator!r} needs a list of values, got {value!r}")
+            if self.operator == "between" and (len(value) != 2 or not isinstance(value, Sequence)):
+                raise InvalidState(f"{where}: 'between' needs two values, [low, high], got {value!r}")
             value = tuple(_plain(item, where) for item in value)
         elif self.operator in NO_VALUE_OPERATORS:
             if value is not None:

@@ -87,7 +87,15 @@ class SQLiteBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=True,
         missing=dict.fromkeys(("decimals", "timestamps", "times", "other types"), NO_TYPE)
-        | dict.fromkeys(("integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE),
+        | dict.fromkeys(("integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE)
+        | dict.fromkeys(
+            (
+                "text: parts of text [text]",
+                "text: parts of text [large text]",
+                "text: parts of text [dictionary of text]",
+            ),
+            "ibis compiles startswith and endswith on SQLite to LIKE, to which % and _ are wildcards",
+        ),
     )
     folding: ClassVar[Folding] = Folding(native={"quantiles": Native(quantiles)})
 

@@ -35,6 +35,8 @@ def filters(draw: st.DrawFn) -> lf.Filter:
     operator = draw(st.sampled_from(OPERATORS))
     if operator in NO_VALUE_OPERATORS:
         return lf.Filter(draw(text), operator)
+    if operator == "between":
+        return lf.Filter(draw(text), operator, draw(st.tuples(scalars, scalars)))
     values = st.lists(scalars, max_size=4) if operator in LIST_OPERATORS else scalars
     return lf.Filter(draw(text), operator, draw(values))
 
@@ -216,6 +218,12 @@ def test_values_that_no_column_compares_with(value: object) -> None:
 def test_lists_are_lists(value: object) -> None:
     with pytest.raises(InvalidState, match="needs a list of values"):
         lf.Filter("x", "in", value)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("value", [(), (1,), (1, 2, 3), {1, 2}])
+def test_between_has_two_bounds(value: object) -> None:
+    with pytest.raises(InvalidState, match=r"'between' needs two values, \[low, high\]"):
+        lf.Filter("x", "between", value)  # type: ignore[arg-type]
 
 
 def test_lists_may_be_any_collection() -> None:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 Schema = Mapping[str, "pa.DataType"]
 
 _SYMBOL = r"\s*(?P<symbol>==|!=|<=|>=|<|>)(?![=<>!])"
-_WORD = r"\s+(?P<word>not\s+in|in|contains|is\s+not\s+missing|is\s+missing)(?!\w)"
+_WORD = r"\s+(?P<word>not\s+in|in|between|contains|starts\s+with|ends\s+with|is\s+not\s+missing|is\s+missing)(?!\w)"
 _OPERATOR = re.compile(f"(?:{_SYMBOL}|{_WORD})\\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|`[^`]*`')
+_AND = re.compile(rf"({_QUOTED.pattern}|.*?)\s+and\s+({_QUOTED.pattern}|.*)", re.IGNORECASE | re.DOTALL)
 _BARE = re.compile(r"[^\s=!<>]+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,4})?", re.IGNORECASE)
 _INFINITY = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
@@ -32,7 +33,8 @@ _MEANT = {"=": "==", "===": "==", "<>": "!=", "=<": "<=", "=>": ">=", "~": "cont
 def parse_filter(text: str, schema: Schema) -> Filter:
     """The filter that `column operator value` says; the value is read by the type of its column.
 
-    A column's or a value's name is quoted where it would be ambiguous; the values of `in` and `not in` are a list.
+    A column's or a value's name is quoted where it would be ambiguous; the values of `in` and `not in` are a list,
+    those of `between` are one too, or have `and` between them.
 
     Raises
     ------
@@ -47,6 +49,8 @@ def parse_filter(text: str, schema: Schema) -> Filter:
     Filter(column='dep_delay', operator='>=', value=60)
     >>> parse_filter("origin not in [JFK, 'LGA']", schema).value
     ('JFK', 'LGA')
+    >>> parse_filter("dep_delay between 10 and 20", schema).value
+    (10, 20)
     >>> parse_filter("dep_delay = 60", schema)
     Traceback (most recent call last):
     lazyflow.errors.UnknownName: filter 'dep_delay = 60': unknown operator '=', did you mean '=='?
@@ -132,12 +136,25 @@ def _operand(text: str, operator: str, type: pa.DataType, column: str) -> Scalar
         return None
     if not text:
         raise InvalidValue(f'expected a value after {operator!r}; for an empty text write ""')
+    if operator == "between":
+        return _bounds(text, type)
     if operator in LIST_OPERATORS:
         return tuple(_scalar(item, type) for item in _items(text))
     value = _scalar(text, type)
     if value is None:
         raise InvalidValue(f"a comparison with a missing value keeps no row; write {column + ' is missing'!r}")
     return value
+
+
+def _bounds(text: str, type: pa.DataType) -> tuple[Scalar, ...]:
+    """The two values of `between`: low and high, or as a list."""
+    found = _AND.fullmatch(text)
+    bounds = tuple(_scalar(item, type) for item in (found.groups() if found else _items(text)))
+    if len(bounds) != 2:
+        raise InvalidValue(f"expected two values, such as '1 and 5' or [1, 5], got {text!r}")
+    if None in bounds:
+        raise InvalidValue("a comparison with a missing value keeps no row")
+    return bounds
 
 
 def _items(text: str) -> list[str]:

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pytest
 
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, UnknownName
-from lazyflow.state import Filter, Sort, State
+from lazyflow.state import TEXT_OPERATORS, Filter, Sort, State
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.scalars import FAMILIES
 from lazyflow.types import Kind, kind
@@ -68,12 +68,13 @@ def test_a_value_that_does_not_fit(harness: Harness, column: str) -> None:
 
 
 @pytest.mark.family("values checked")
-def test_contains_is_for_text(harness: Harness) -> None:
+@pytest.mark.parametrize("operator", TEXT_OPERATORS)
+def test_parts_of_a_text_are_for_text(harness: Harness, operator: str) -> None:
     with harness.flow(pa.table({"x": [1], "s": ["a"]})) as flow:
         with pytest.raises(NotForThisType, match="'x'"):
-            flow.rows(State(filters=(Filter("x", "contains", "1"),)), (0, 1))
+            flow.rows(State(filters=(Filter("x", operator, "1"),)), (0, 1))
         with pytest.raises(InvalidValue, match="'s'"):
-            flow.rows(State(filters=(Filter("s", "contains", 1),)), (0, 1))
+            flow.rows(State(filters=(Filter("s", operator, 1),)), (0, 1))
 
 
 @pytest.mark.family("values checked")
@@ -116,10 +117,10 @@ def test_a_table_without_columns_is_no_source(harness: Harness) -> None:
 
 
 @pytest.mark.family("other types")
-@pytest.mark.parametrize("operator", ["==", "!=", "<", "in", "not in", "contains"])
+@pytest.mark.parametrize("operator", ["==", "!=", "<", "between", "in", "not in", "contains"])
 def test_comparisons_are_not_for_nested_values(harness: Harness, operator: str) -> None:
     table = pa.table({"l": pa.array([[1], None], pa.list_(pa.int64())), "x": [1, 2]})
-    value: Any = (1,) if operator in ("in", "not in") else 1
+    value: Any = (1, 2) if operator in ("between", "in", "not in") else 1
     with harness.flow(table) as flow:
         with pytest.raises(NotForThisType, match="'l'"):
             flow.rows(State(filters=(Filter("l", operator, value),)), (0, 1))

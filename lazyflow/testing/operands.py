@@ -28,6 +28,10 @@ def holds(value: Any, operator: str, asked: Any, type: pa.DataType) -> bool:
     if operator in ("in", "not in"):
         wanted = [position(item, type) for item in asked if item is not None]
         return (value in wanted) == (operator == "in")
+    if operator == "between":
+        return None not in asked and all(
+            holds(value, side, bound, type) for side, bound in zip((">=", "<="), asked, strict=True)
+        )
     if asked is None:
         return False
     place = position(asked, type)
@@ -46,6 +50,10 @@ def holds(value: Any, operator: str, asked: Any, type: pa.DataType) -> bool:
             return bool(value >= place)
         case "contains":
             return place in value
+        case "starts with":
+            return bool(value.startswith(place))
+        case "ends with":
+            return bool(value.endswith(place))
     raise AssertionError(f"the judge knows no operator {operator!r}")
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lazyflow.state import Filter, Sort, State
+from lazyflow.state import OPERATORS, TEXT_OPERATORS, Filter, Sort, State
 from lazyflow.testing import judge
 from lazyflow.testing.check import check_rows
 from lazyflow.testing.check_statistics import check_view
@@ -42,7 +42,7 @@ VALUES: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
 }
 """Types that every engine has; the families of each type go through the others."""
 
-OPERATORS = ("==", "!=", "<", "<=", ">", ">=", "in", "not in", "is missing", "is not missing")
+FOR_ALL = tuple(operator for operator in OPERATORS if operator not in TEXT_OPERATORS)
 
 
 @st.composite
@@ -70,11 +70,13 @@ def states(draw: st.DrawFn, table: pa.Table) -> State:
 @st.composite
 def _filters(draw: st.DrawFn, table: pa.Table, name: str) -> Filter:
     kind = name.split("_", maxsplit=1)[0]
-    operator = draw(st.sampled_from((*OPERATORS, "contains") if kind == "text" else OPERATORS))
+    operator = draw(st.sampled_from(OPERATORS if kind == "text" else FOR_ALL))
     there = [value for value in table[name].to_pylist() if value is not None]
     values = st.one_of(st.sampled_from(there), VALUES[kind][1]) if there else VALUES[kind][1]
     if operator in ("is missing", "is not missing"):
         return Filter(name, operator)
+    if operator == "between":
+        return Filter(name, operator, (draw(values), draw(values)))
     if operator in ("in", "not in"):
         return Filter(name, operator, tuple(draw(st.lists(values, max_size=3))))
     return Filter(name, operator, draw(values))
