@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -140,10 +141,10 @@ def inside_names(names: Iterable[str]) -> list[str]:
     """
     names = list(names)
     lowered = [name.lower() for name in names]
-    repeated = {name for name in lowered if lowered.count(name) > 1} if len(set(lowered)) < len(lowered) else set()
+    times = Counter(lowered)
     ordinary = [
         bool(name) and name.isprintable() and '"' not in name and len(name) <= 200
-        and folded not in repeated and folded != "self" and not folded.startswith(("__", "column_"))
+        and times[folded] == 1 and folded != "self" and not folded.startswith(("__", "column_"))
         for name, folded in zip(names, lowered, strict=True)
     ]  # fmt: skip
     return [
