@@ -73,7 +73,7 @@ def _complain(message: str, code: int, debug: bool = False) -> int:
 
 _SHOW_HELP = """Show the rows of a table, and below them the statistics of its columns.
 
-PATH is a Parquet or CSV file, or a quoted glob of several ('data/*.parquet').
+PATH is a Parquet, Arrow, CSV or JSON file, or a quoted glob of several ('data/*.parquet').
 
 \b
 lazyflow show --demo
@@ -83,8 +83,8 @@ lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
 
 _SERVE_HELP = """Serve tables to browsers and programs until Ctrl-C.
 
-Each PATH is a table of its own: a Parquet or CSV file, or a quoted glob of several ('data/*.parquet'). The first line
-of the output is the address to open, with the token that it takes.
+Each PATH is a table of its own: a Parquet, Arrow, CSV or JSON file, or a quoted glob of several ('data/*.parquet'). The
+first line of the output is the address to open, with the token that it takes.
 
 \b
 lazyflow serve --demo

@@ -12,9 +12,17 @@ from lazyflow.errors import InvalidInput, SourceError
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Format = Literal["parquet", "csv"]
+Format = Literal["parquet", "arrow", "csv", "json"]
 
-_SUFFIXES: dict[str, Format] = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".tsv": "csv", ".csv.gz": "csv"}
+_SUFFIXES: dict[str, Format] = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    **{text + packed: "csv" for packed in ("", ".gz") for text in (".csv", ".tsv")},
+    **{text + packed: "json" for packed in ("", ".gz") for text in (".json", ".jsonl", ".ndjson")},
+}
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,35 @@ def _check_alike(paths: list[Path]) -> None:
                 f"{str(path)!r}: its columns differ from those of {str(paths[0])!r} ({differ[0]!r}); "
                 "expected files of one table"
             )
+
+
+def read_arrow_files(files: Files) -> pa.Table:
+    """Arrow IPC files, of the file or the stream format, as one table in memory.
+
+    They are not mapped: a mapped file that somebody else truncates ends the process.
+
+    Raises
+    ------
+    SourceError
+        If one is no Arrow file, cut short, or of other columns than the first.
+    """
+    import pyarrow as pa
+
+    tables: list[pa.Table] = []
+    for path in files.paths:
+        try:
+            with pa.OSFile(str(path)) as file:
+                try:
+                    tables.append(pa.ipc.open_file(file).read_all())
+                except pa.ArrowInvalid:
+                    file.seek(0)
+                    tables.append(pa.ipc.open_stream(file).read_all())
+        except (pa.ArrowException, OSError) as error:
+            first = str(error).splitlines()[0]
+            raise SourceError(f"{str(path)!r}: not an Arrow file, or a damaged one: {first}") from error
+        if tables[-1].schema != tables[0].schema:
+            raise SourceError(f"{str(path)!r}: its columns differ from those of {str(files.paths[0])!r}")
+    return pa.concat_tables(tables)
 
 
 def is_frame(data: object) -> bool:
@@ -191,5 +228,5 @@ def unsupported(data: object, backend: str) -> InvalidInput:
     """The error for data that a backend does not take."""
     return InvalidInput(
         f"the {backend} backend cannot open a {type(data).__module__}.{type(data).__name__}; expected a path or glob "
-        "of Parquet or CSV files, a pandas frame, an Arrow table, or a table expression of its engine"
+        "of Parquet, Arrow, CSV or JSON files, a pandas frame, an Arrow table, or a table expression of its engine"
     )

@@ -93,8 +93,8 @@ class DataFlow:
     Parameters
     ----------
     source
-        A path or glob of Parquet or CSV files, a pandas frame, an Arrow table, an ibis table on DuckDB, or a xorq
-        expression.
+        A path or glob of Parquet, Arrow, CSV or JSON files, a pandas frame, an Arrow table, an ibis table on DuckDB,
+        or a xorq expression.
     backend
         Name of an installed backend ("duckdb", "pandas", "xorq"), or a `Backend`. None chooses: pandas for a pandas
         frame, xorq for a xorq expression, DuckDB for everything else.

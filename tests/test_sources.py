@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -133,6 +135,70 @@ def test_csv_is_the_same_table_everywhere(backend: str, tmp_path: Path) -> None:
         rows = flow.rows(lf.State(sort=[lf.Sort("delay")]), (0, 9))
         assert rows["flight"].to_pylist() == ["B6 2", "UA 1", None]
         assert rows["late"].to_pylist() == [None, True, False]
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("name", ["table.json", "table.jsonl", "table.ndjson"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_json_is_the_same_table_everywhere(backend: str, name: str, packed: bool, tmp_path: Path) -> None:
+    records = [
+        {"day": "2013-01-01", "flight": "UA 1", "delay": 3.5, "tags": ["a"], "mixed": {"x": 1}},
+        {"day": None, "flight": None, "late": True, "tags": [], "mixed": "text"},
+        {"flight": "B6 2", "delay": -1, "tags": None, "mixed": [2]},
+    ]
+    text = json.dumps(records) if name.endswith(".json") else "".join(json.dumps(record) + "\n" for record in records)
+    path = tmp_path / (name + ".gz" * packed)
+    path.write_bytes(gzip.compress(text.encode()) if packed else text.encode())
+    with lf.DataFlow(path, backend) as flow:
+        types = {column: str(type) for column, type in flow.schema.items()}
+        assert types == {
+            "day": "date32[day]",
+            "flight": "string",
+            "delay": "double",
+            "tags": types["tags"],
+            "mixed": "string",
+            "late": "bool",
+        }
+        assert types["tags"].startswith("list<")
+        rows = flow.rows(lf.State(sort=[lf.Sort("delay")]), (0, 9))
+        assert rows["flight"].to_pylist() == ["B6 2", "UA 1", None]
+        assert rows["tags"].to_pylist() == [None, ["a"], []]
+        assert rows["mixed"].to_pylist() == ["[2]", '{"x":1}', '"text"']
+        assert flow.row_count(lf.State(search="b6")) == 1
+        assert flow.apply(lf.State()).resolve()["raw"]["delay"]["min"].value == -1
+
+
+@pytest.mark.parametrize("name", ["table.arrow", "table.feather", "table.ipc"])
+@pytest.mark.parametrize("stream", [False, True])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_arrow_files_are_tables(backend: str, stream: bool, name: str, tmp_path: Path) -> None:
+    new = pa.ipc.new_stream if stream else pa.ipc.new_file
+    for part in (1, 0):
+        with new(str(tmp_path / f"{part}_{name}"), TABLE.schema) as writer:
+            writer.write_table(TABLE.slice(part * 2_000, 2_000), max_chunksize=300)
+    with lf.DataFlow(str(tmp_path / f"*_{name}"), backend) as flow:
+        assert not flow.outdated
+        assert flow.rows(lf.State(), (0, ROWS)).equals(TABLE.slice(0, 4_000))
+        assert flow.apply(lf.State()).resolve()["raw"]["number"]["max"].value == 3_999
+        (tmp_path / f"0_{name}").write_bytes(b"other")
+        assert flow.outdated
+
+
+@pytest.mark.parametrize("content", [b"ARROW1\0\0 and no more", b"<html>", b"\xff\xff\xff\xff\x10\0\0\0"])
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_an_arrow_file_that_is_none_is_a_source_error(backend: str, content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "x.arrow").write_bytes(content)
+    with pytest.raises(lf.SourceError, match=r"x\.arrow.*not an Arrow file, or a damaged one"):
+        lf.DataFlow(tmp_path / "x.arrow", backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_json_that_is_none_is_a_source_error(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text('{"a": 1}\n{"a": \n')
+    with pytest.raises(lf.SourceError, match=r"(?i)json") as caught:
+        lf.DataFlow(path, backend)
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
-import sqlglot as sg
 
-from lazyflow.data import arrow_from_frame, find_files, plain_arrow
+from lazyflow.data import Files, arrow_from_frame, find_files, plain_arrow, read_arrow_files
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
 from lazyflow.source import Fingerprint, Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
+from lazyflow_duckdb.text_files import identifier, readable, scan
 
 if TYPE_CHECKING:
     import duckdb
@@ -54,13 +54,12 @@ class Opened:
 
 
 def open_files(engine: Any, path: str | PathLike[str]) -> Opened:
-    """A view over Parquet or CSV files; nothing is loaded."""
+    """A view over Parquet, CSV or JSON files, of which nothing is loaded; Arrow files as an Arrow table."""
     files = find_files(str(path))
-    function = {"parquet": "read_parquet", "csv": "read_csv"}[files.format]
-    listed = ", ".join(_quoted(str(found.resolve())) for found in files.paths)
-    scan = f"SELECT * FROM {function}([{listed}])"
+    if files.format == "arrow":
+        return open_arrow(engine, read_arrow_files(files), Fingerprint.of_files(files.paths))
     schema = _parquet_schema(files.paths[0]) if files.format == "parquet" else None
-    return _open_view(engine, scan, schema, Fingerprint.of_files(files.paths))
+    return _open_view(engine, scan(files), schema, Fingerprint.of_files(files.paths))
 
 
 def _parquet_schema(path: Path) -> pa.Schema:
@@ -70,19 +69,18 @@ def _parquet_schema(path: Path) -> pa.Schema:
     return pq.read_schema(path)
 
 
-def _open_view(engine: Any, scan: str, schema: pa.Schema | None, fingerprint: Fingerprint) -> Opened:
-    described = engine.con.execute(f"DESCRIBE {scan}").fetchall()
+def _open_view(engine: Any, select: str, schema: pa.Schema | None, fingerprint: Fingerprint) -> Opened:
+    described = engine.con.execute(f"DESCRIBE {select}").fetchall()
     if not described:
         raise SourceError("the source has no columns")
     own = schema is not None and len(schema.names) == len(described)
     outside = schema.names if schema is not None and own else [row[0] for row in described]
     inside = inside_names(outside_names(outside))
     selected = ", ".join(
-        f"{_readable(_identifier(row[0]), row[1])} AS {_identifier(name)}"
-        for row, name in zip(described, inside, strict=True)
+        f"{readable(row[0], row[1])} AS {identifier(name)}" for row, name in zip(described, inside, strict=True)
     )
     view = f"lazyflow_{next(_names)}"
-    engine.con.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM ({scan})")
+    engine.con.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM ({select})")
     table = engine.table(view)
     columns = _columns(outside, table)
     if schema is not None and own:
@@ -97,11 +95,6 @@ def _as_written(column: SourceColumn, type: pa.DataType) -> SourceColumn:
     return replace(column, type=type) if pat.is_duration(type) else column
 
 
-def _readable(identifier: str, type: str) -> str:
-    """A column of a view in a type that compares: Arrow's times of day are read as zoned ones."""
-    return f"CAST({identifier} AS TIME)" if type == "TIME WITH TIME ZONE" else identifier
-
-
 def _columns(outside: Iterable[object], table: Table) -> tuple[SourceColumn, ...]:
     types = [type.to_pyarrow() for type in table.schema().types]
     return columns_of(outside, types)
@@ -112,7 +105,7 @@ def open_frame(engine: Any, frame: Any) -> Opened:
     return open_arrow(engine, arrow_from_frame(frame))
 
 
-def open_arrow(engine: Any, arrow: pa.Table) -> Opened:
+def open_arrow(engine: Any, arrow: pa.Table, fingerprint: Fingerprint | None = None) -> Opened:
     """An Arrow table, lent to each cursor: nothing is copied."""
     import pyarrow as pa
     import pyarrow.types as pat
@@ -131,7 +124,7 @@ def open_arrow(engine: Any, arrow: pa.Table) -> Opened:
     name = f"lazyflow_{next(_names)}"
     engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
     table = engine.table(name)
-    source = Source(table, columns, Fingerprint.of_opening(), positional=True)
+    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True)
     return Opened(source, engine.con, lambda cursor: cursor.register(name, lent))
 
 
@@ -162,8 +155,7 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
     log.info("the source has no order of its own, or is seen by one cursor only: it is materialised once")
     path = Path(scratch()) / f"source_{next(_names)}.parquet"
     _materialise(backend, expression, statement, path)
-    scan = f"SELECT * FROM read_parquet([{_quoted(str(path))}])"
-    return _open_view(own(), scan, _parquet_schema(path), Fingerprint.of_opening())
+    return _open_view(own(), scan(Files("parquet", (path,))), _parquet_schema(path), Fingerprint.of_opening())
 
 
 def _materialise(backend: Any, expression: Table, statement: str, path: Path) -> None:
@@ -223,11 +215,3 @@ def _warn_of_settings(backend: Any) -> None:
             "preserve_insertion_order = false on the connection: its rows come in no order, so they are materialised",
             stacklevel=2,
         )
-
-
-def _identifier(name: str) -> str:
-    return sg.to_identifier(name, quoted=True).sql("duckdb")
-
-
-def _quoted(text: str) -> str:
-    return sg.exp.Literal.string(text).sql("duckdb")

@@ -17,7 +17,16 @@ from xorq.backends.pandas import Backend as Executor
 from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import arrow_from_frame, expression_family, find_files, is_arrow, is_frame, plain_arrow, unsupported
+from lazyflow.data import (
+    arrow_from_frame,
+    expression_family,
+    find_files,
+    is_arrow,
+    is_frame,
+    plain_arrow,
+    read_arrow_files,
+    unsupported,
+)
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.memo import Memo
@@ -95,10 +104,12 @@ class PandasBackend(Backend):
             return data, Fingerprint.of_opening()
         if isinstance(data, str | os.PathLike):
             files = find_files(str(data))
-            if files.format == "csv":
-                from lazyflow_duckdb.csv import csv_to_arrow
+            if files.format == "arrow":
+                return read_arrow_files(files), Fingerprint.of_files(files.paths)
+            if files.format != "parquet":
+                from lazyflow_duckdb.text_files import to_arrow
 
-                return csv_to_arrow(files.paths), Fingerprint.of_files(files.paths)
+                return to_arrow(files), Fingerprint.of_files(files.paths)
             import pyarrow.parquet as pq
 
             try:

@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import xorq.api as xo
 from xorq.expr.relations import Read
 
-from lazyflow.data import Files, find_files, plain_arrow
+from lazyflow.data import Files, find_files, plain_arrow, read_arrow_files
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
 from lazyflow.plan import row_wise
@@ -34,14 +34,16 @@ class Opened:
 
 
 def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: Callable[[], str]) -> Opened:
-    """Parquet files, read where they lie; CSV files, brought into a Parquet file once."""
+    """Parquet files, read where they lie; CSV and JSON files, brought into a Parquet file once; Arrow files."""
     files = find_files(str(path))
     fingerprint = Fingerprint.of_files(files.paths)
-    if files.format == "csv":
-        from lazyflow_duckdb.csv import csv_to_parquet
+    if files.format == "arrow":
+        return open_arrow(sessions, read_arrow_files(files), fingerprint)
+    if files.format != "parquet":
+        from lazyflow_duckdb.text_files import to_parquet
 
         converted = Path(scratch()) / f"{uuid.uuid4().hex}.parquet"
-        csv_to_parquet(files.paths, converted)
+        to_parquet(files, converted)
         files = Files("parquet", (converted,))
     schema = pq.read_schema(files.paths[0])
     if not schema.names:

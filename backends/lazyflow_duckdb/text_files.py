@@ -1,0 +1,62 @@
+"""CSV and JSON files read by DuckDB's readers, for every backend: types are guessed in one way, so all are alike."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+import sqlglot as sg
+
+from lazyflow.data import Files
+from lazyflow.errors import SourceError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_FUNCTIONS = {"csv": "read_csv", "json": "read_json", "parquet": "read_parquet"}
+_JSON_TYPE = re.compile(r'"[^"]*"|\bJSON\b')
+
+
+def scan(files: Files) -> str:
+    """SQL that reads files in the order given; types are guessed from the rows that DuckDB samples."""
+    listed = ", ".join(sg.exp.Literal.string(str(path.resolve())).sql("duckdb") for path in files.paths)
+    return f"SELECT * FROM {_FUNCTIONS[files.format]}([{listed}])"
+
+
+def identifier(name: str) -> str:
+    """A name as SQL."""
+    return sg.to_identifier(name, quoted=True).sql("duckdb")
+
+
+def readable(name: str, type: str) -> str:
+    """A column of a scan in a type that compares: Arrow's times of day are read as zoned ones; JSON becomes text."""
+    quoted = identifier(name)
+    if type == "TIME WITH TIME ZONE":
+        return f"CAST({quoted} AS TIME)"
+    plain = _JSON_TYPE.sub(lambda found: "VARCHAR" if found.group() == "JSON" else found.group(), type)
+    return quoted if plain == type else f"CAST({quoted} AS {plain})"
+
+
+def to_arrow(files: Files) -> pa.Table:
+    """The files as one Arrow table."""
+    table: Any = _run(files, lambda connection, select: connection.sql(select).to_arrow_table())
+    return table
+
+
+def to_parquet(files: Files, target: Path) -> None:
+    """The files brought into one Parquet file, without holding them in memory."""
+    written = sg.exp.Literal.string(str(target)).sql("duckdb")
+    _run(files, lambda connection, select: connection.execute(f"COPY ({select}) TO {written} (FORMAT parquet)"))
+
+
+def _run(files: Files, work: Any) -> Any:
+    with duckdb.connect(config={"threads": 1}) as connection:
+        try:
+            described = connection.execute(f"DESCRIBE {scan(files)}").fetchall()
+            columns = ", ".join(f"{readable(row[0], row[1])} AS {identifier(row[0])}" for row in described)
+            return work(connection, f"SELECT {columns} FROM ({scan(files)})")
+        except duckdb.Error as error:
+            first = str(error).splitlines()[0]
+            raise SourceError(f"the {files.format.upper()} file cannot be read: {first}") from error
