@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -103,12 +104,17 @@ def _check_alike(paths: list[Path]) -> None:
             raise SourceError(f"{str(path)!r}: the Parquet file is damaged: {str(error).splitlines()[0]}") from error
         fields = [(field.name, field.type) for field in schema]
         first = first or fields
-        if fields != first:
-            differ = [a[0] for a, b in zip(fields, first, strict=False) if a != b] or [f"{len(fields)} columns"]
-            raise SourceError(
-                f"{str(path)!r}: its columns differ from those of {str(paths[0])!r} ({differ[0]!r}); "
-                "expected files of one table"
-            )
+        _check_columns(path, fields, paths[0], first)
+
+
+def _check_columns(path: Path, fields: Sequence[Any], first_path: Path, first: Sequence[Any]) -> None:
+    """A file has the columns of the first one: (name, type, ...) each."""
+    if fields != first:
+        differ = [a[0] for a, b in zip(fields, first, strict=False) if a != b] or [f"{len(fields)} columns"]
+        raise SourceError(
+            f"{str(path)!r}: its columns differ from those of {str(first_path)!r} ({differ[0]!r}); "
+            "expected files of one table"
+        )
 
 
 def read_arrow_files(files: Files) -> pa.Table:
@@ -133,10 +139,10 @@ def read_arrow_files(files: Files) -> pa.Table:
                     file.seek(0)
                     tables.append(pa.ipc.open_stream(file).read_all())
         except (pa.ArrowException, OSError) as error:
-            first = str(error).splitlines()[0]
-            raise SourceError(f"{str(path)!r}: not an Arrow file, or a damaged one: {first}") from error
-        if tables[-1].schema != tables[0].schema:
-            raise SourceError(f"{str(path)!r}: its columns differ from those of {str(files.paths[0])!r}")
+            why = str(error).splitlines()[0]
+            raise SourceError(f"{str(path)!r}: not an Arrow file, or a damaged one: {why}") from error
+        newest, first = ([(field.name, field.type, field.nullable) for field in tables[at].schema] for at in (-1, 0))
+        _check_columns(path, newest, files.paths[0], first)
     return pa.concat_tables(tables)
 
 

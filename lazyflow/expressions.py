@@ -130,12 +130,12 @@ def compare(dialect: Dialect, column: Column, operator: str, position: Position,
     return here if kept else never(column)
 
 
-_AFFIX = {"contains": "contains", "starts with": "startswith", "ends with": "endswith"}
+_COMPARE_TEXT = {"contains": "contains", "starts with": "startswith", "ends with": "endswith"}
 
 
-def matches_text(column: Column, operator: str, text: str) -> Column:
-    """True where a text contains, starts with or ends with `text`, which is literal; never true for a missing value."""
-    return getattr(column, _AFFIX[operator])(text) & present(column)
+def compare_text(column: Column, operator: str, text: str) -> Column:
+    """True where a text contains, starts with or ends with `text`, which is literal; NULL for a missing value."""
+    return getattr(column, _COMPARE_TEXT[operator])(text)
 
 
 def is_in(dialect: Dialect, column: Column, values: list[Any]) -> Column:

@@ -17,7 +17,7 @@ from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, Transfor
 from lazyflow.operands import operand
 from lazyflow.source import Source, SourceColumn
 from lazyflow.state import TEXT_OPERATORS, Filter, Sort, State
-from lazyflow.types import ORDERED, canonical, kind
+from lazyflow.types import ORDERED, canonical
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -294,9 +294,9 @@ def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
         return ex.absent(column)
     if item.operator == "is not missing":
         return ex.present(column)
-    if kind(type) not in ORDERED:
+    if described.kind not in ORDERED:
         raise NotForThisType(f"{where}: {item.operator!r} is not for columns of type {type}")
-    if item.operator in TEXT_OPERATORS and kind(type) != "text":
+    if item.operator in TEXT_OPERATORS and described.kind != "text":
         raise NotForThisType(f"{where}: {item.operator!r} is for text columns, this one is {type}")
     column = dialect.comparable(column)
     if item.operator == "between":
@@ -312,7 +312,7 @@ def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
         return ex.never(column)
     position, value = operand(item.value, type, where)
     if item.operator in TEXT_OPERATORS:
-        return ex.matches_text(column, item.operator, value)
+        return ex.compare_text(column, item.operator, value)
     return ex.compare(dialect, column, item.operator, position, value)
 
 

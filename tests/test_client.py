@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import re
 import signal
 import subprocess
 import sys
-import weakref
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,8 +38,7 @@ from lazyflow.server.socket import LOOP_BYTES
 from lazyflow.testing import Harness
 from lazyflow.types import kind
 from lazyflow.values import plain
-from tests.serving import until as until_true
-from tests.wire import next_frame, run, serving
+from tests.wire import next_frame, run, serving, told_when_gone, without_collector
 
 ROOT = Path(__file__).parent.parent
 PAGE = (ROOT / "docs" / "service.md").read_text()
@@ -604,24 +601,20 @@ def test_what_a_session_held_goes_with_it() -> None:
     async def main() -> None:
         with small() as flow:
             async with serving(flow, session_expiry=0) as server:
-                gone: list[weakref.ref[Any]] = []
+                gone: list[asyncio.Event] = []
                 async with connect(server.url) as client, connect(server.url, session=client.view.session):
                     for search in ("JFK", "JF", "J"):
-                        gone += [weakref.ref(server.service._sessions[client.view.session].current)]
+                        gone += [told_when_gone(server.service._sessions[client.view.session].current)]
                         await client.apply(lf.State(search=search))
                     await client.settled()
                     session = server.service._sessions[client.view.session]
-                    gone += [weakref.ref(held) for held in (session, session.current, *session.clients)]
+                    gone += [told_when_gone(held) for held in (session, session.current, *session.clients)]
                     del session
-                await until_true(lambda: not any(held() for held in gone))
+                await asyncio.gather(*(event.wait() for event in gone))
                 assert server.service.session_count == 0
 
-    gc.collect()
-    gc.disable()
-    try:
+    with without_collector():
         run(main())
-    finally:
-        gc.enable()
 
 
 def test_a_session_is_kept_while_somebody_looks() -> None:

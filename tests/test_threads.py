@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import gc
-import weakref
 
 from lazyflow.threads import Threads
+from tests.wire import run, told_when_gone, without_collector
 
 
 class Failure(Exception):
@@ -17,12 +16,12 @@ def fail() -> None:
     raise Failure
 
 
-async def failed() -> weakref.ref[Failure]:
-    """The failure of a call, as it was raised and looked at here."""
+async def failed() -> asyncio.Event:
+    """Told when the failure of a call is gone, which was raised and looked at here."""
     try:
         await Threads().run(fail)
     except Failure as error:
-        return weakref.ref(error)
+        return told_when_gone(error)
     raise AssertionError("a call's error is not raised")
 
 
@@ -30,13 +29,7 @@ def test_an_error_goes_with_those_who_saw_it() -> None:
     """Its frames hold what the call was about, a view and its statistics say."""
 
     async def main() -> None:
-        gone = await failed()
-        while gone() is not None:  # the thread is about to let go of it
-            await asyncio.sleep(0)
+        await (await failed()).wait()
 
-    gc.collect()
-    gc.disable()
-    try:
-        asyncio.run(asyncio.wait_for(main(), 60))
-    finally:
-        gc.enable()
+    with without_collector():
+        run(main())

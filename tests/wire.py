@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+import weakref
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -77,6 +79,25 @@ async def next_frame(connection: WebSocketClientConnection) -> Frame | None:
         return None
     assert isinstance(data, bytes)
     return Frame.decode(data)
+
+
+def told_when_gone(held: object) -> asyncio.Event:
+    """Set, in the running loop, once nothing holds the object any more."""
+    gone = asyncio.Event()
+    told = weakref.finalize(held, asyncio.get_running_loop().call_soon_threadsafe, gone.set)
+    told.atexit = False
+    return gone
+
+
+@contextmanager
+def without_collector() -> Iterator[None]:
+    """While inside, cycles stay: what is gone was held by nothing."""
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def run(main: Any, patience: float = PATIENCE) -> Any:

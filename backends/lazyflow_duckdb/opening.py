@@ -18,7 +18,7 @@ from lazyflow.data import Files, arrow_from_frame, find_files, plain_arrow, read
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
 from lazyflow.source import Fingerprint, Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
-from lazyflow_duckdb.text_files import identifier, readable, scan
+from lazyflow_duckdb.files import scan, selection
 
 if TYPE_CHECKING:
     import duckdb
@@ -76,11 +76,8 @@ def _open_view(engine: Any, select: str, schema: pa.Schema | None, fingerprint: 
     own = schema is not None and len(schema.names) == len(described)
     outside = schema.names if schema is not None and own else [row[0] for row in described]
     inside = inside_names(outside_names(outside))
-    selected = ", ".join(
-        f"{readable(row[0], row[1])} AS {identifier(name)}" for row, name in zip(described, inside, strict=True)
-    )
     view = f"lazyflow_{next(_names)}"
-    engine.con.execute(f"CREATE VIEW {view} AS SELECT {selected} FROM ({select})")
+    engine.con.execute(f"CREATE VIEW {view} AS {selection(described, inside, select)}")
     table = engine.table(view)
     columns = _columns(outside, table)
     if schema is not None and own:

@@ -107,7 +107,7 @@ class PandasBackend(Backend):
             if files.format == "arrow":
                 return read_arrow_files(files), Fingerprint.of_files(files.paths)
             if files.format != "parquet":
-                from lazyflow_duckdb.text_files import to_arrow
+                from lazyflow_duckdb.files import to_arrow
 
                 return to_arrow(files), Fingerprint.of_files(files.paths)
             import pyarrow.parquet as pq

@@ -40,7 +40,7 @@ def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: 
     if files.format == "arrow":
         return open_arrow(sessions, read_arrow_files(files), fingerprint)
     if files.format != "parquet":
-        from lazyflow_duckdb.text_files import to_parquet
+        from lazyflow_duckdb.files import to_parquet
 
         converted = Path(scratch()) / f"{uuid.uuid4().hex}.parquet"
         to_parquet(files, converted)

@@ -13,7 +13,6 @@ from lazyflow.protocol import ColumnSchema, ErrorOf, Outcome
 from lazyflow.session.board import GROUPS, Board, News
 from lazyflow.session.rows import GivenRows, WantedRows
 from lazyflow.step import Step
-from lazyflow.types import kind
 
 log = logging.getLogger("lazyflow.changes")
 
@@ -50,7 +49,8 @@ class Current:
         self.reopened = reopened
         self.stale = False
         self.rows_handed_over = asyncio.Event()
-        self.schema = tuple(ColumnSchema(name, str(type), kind(type)) for name, type in step.schema.items())
+        columns = step.plan.stages["shown"].columns
+        self.schema = tuple(ColumnSchema(column.name, str(column.type), column.kind) for column in columns)
         self.row_count: dict[str, int] = {}
         self.bodies: LRUCache[WantedRows, bytes] = LRUCache(_BODIES_KEPT)
         self.failure: ErrorOf | None = None

@@ -1,8 +1,9 @@
-"""CSV and JSON files read by DuckDB's readers, for every backend: types are guessed in one way, so all are alike."""
+"""Files read by DuckDB's readers, CSV and JSON for every backend: types are guessed in one way, so all are alike."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -25,14 +26,21 @@ def scan(files: Files) -> str:
     return f"SELECT * FROM {_FUNCTIONS[files.format]}([{listed}])"
 
 
-def identifier(name: str) -> str:
-    """A name as SQL."""
+def selection(described: Sequence[tuple[str, str]], names: Iterable[str], select: str) -> str:
+    """The columns of a scan, as DESCRIBE gives them (name, type, ...), under other names and in types that compare."""
+    columns = ", ".join(
+        f"{_readable(row[0], row[1])} AS {_identifier(name)}" for row, name in zip(described, names, strict=True)
+    )
+    return f"SELECT {columns} FROM ({select})"
+
+
+def _identifier(name: str) -> str:
     return sg.to_identifier(name, quoted=True).sql("duckdb")
 
 
-def readable(name: str, type: str) -> str:
-    """A column of a scan in a type that compares: Arrow's times of day are read as zoned ones; JSON becomes text."""
-    quoted = identifier(name)
+def _readable(name: str, type: str) -> str:
+    """A column in a type that compares: Arrow's times of day are read as zoned ones; JSON becomes text."""
+    quoted = _identifier(name)
     if type == "TIME WITH TIME ZONE":
         return f"CAST({quoted} AS TIME)"
     plain = _JSON_TYPE.sub(lambda found: "VARCHAR" if found.group() == "JSON" else found.group(), type)
@@ -55,8 +63,7 @@ def _run(files: Files, work: Any) -> Any:
     with duckdb.connect(config={"threads": 1}) as connection:
         try:
             described = connection.execute(f"DESCRIBE {scan(files)}").fetchall()
-            columns = ", ".join(f"{readable(row[0], row[1])} AS {identifier(row[0])}" for row in described)
-            return work(connection, f"SELECT {columns} FROM ({scan(files)})")
+            return work(connection, selection(described, [row[0] for row in described], scan(files)))
         except duckdb.Error as error:
             first = str(error).splitlines()[0]
             raise SourceError(f"the {files.format.upper()} file cannot be read: {first}") from error
