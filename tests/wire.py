@@ -7,7 +7,7 @@ import gc
 import json
 import weakref
 from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -83,9 +83,13 @@ async def next_frame(connection: WebSocketClientConnection) -> Frame | None:
 
 def told_when_gone(held: object) -> asyncio.Event:
     """Set, in the running loop, once nothing holds the object any more."""
-    gone = asyncio.Event()
-    told = weakref.finalize(held, asyncio.get_running_loop().call_soon_threadsafe, gone.set)
-    told.atexit = False
+    gone, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def tell() -> None:
+        with suppress(RuntimeError):  # the loop is closed: the test has failed
+            loop.call_soon_threadsafe(gone.set)
+
+    weakref.finalize(held, tell).atexit = False
     return gone
 
 
