@@ -288,7 +288,7 @@ MUTANTS = (
     ),
     Mutant(
         "what a replaced file gave is shown",
-        "lazyflow/session/session.py",
+        "lazyflow/session/blocking.py",
         "    if step.plan.source.fingerprint.outdated:\n",
         "    if False:\n",
         INTERLEAVINGS,
@@ -310,10 +310,17 @@ MUTANTS = (
     Mutant(
         "rows wait for statistics",
         "lazyflow/session/session.py",
-        "        token = CancelToken()\n        task = self._threads",
+        "        fetch, self._ahead = self._ahead, None\n",
         "        if self._following is not None:\n            await asyncio.wait({self._following})\n"
-        "        token = CancelToken()\n        task = self._threads",
+        "        fetch, self._ahead = self._ahead, None\n",
         wire("rows_do_not_wait_for_statistics"),
+    ),
+    Mutant(
+        "what is found is taken for told",
+        "lazyflow/session/board.py",
+        "                        new[found.scope, want.key] = cell\n",
+        "                        new[found.scope, want.key] = self._seen[found.scope, want.key] = cell\n",
+        ("tests/test_board.py::test_what_was_found_and_not_added_is_found_again",),
     ),
     Mutant(
         "known statistics come in a second frame",

@@ -22,12 +22,17 @@ GROUPS = ("summary", "distribution")
 
 @dataclass(frozen=True)
 class News:
-    """What one look at the statistics found: the cells that are new, encoded too, and how far all has come."""
+    """What one look at the statistics found: the cells that are new, encoded too, and how far all has come.
+
+    `found` are those cells by scope and key, `whole` the scopes of which all is known.
+    """
 
     cells: Cells
     encoded: bytes
     progress: Mapping[str, Progress]
     complete: bool
+    found: Mapping[tuple[str, CellKey], results.Cell]
+    whole: frozenset[str]
 
     @property
     def row_count(self) -> dict[str, int]:
@@ -69,36 +74,40 @@ class Board:
         return bool(self._versions) and self._versions[-1].complete
 
     def look(self, step: Step) -> News:
-        """What is new in the statistics of a step; one thread at a time."""
+        """What is new in the statistics of a step; it is new until it is added."""
         cells: Cells = {}
         written: dict[str, ScopeCells | msgspec.Raw] = {}
         known, wanted = Counter[str](), Counter[str]()
+        new: dict[tuple[str, CellKey], results.Cell] = {}
+        whole: set[str] = set()
         for found in step.known():
             wanted.update(found.numbers)
             if found.scope in self._whole:
                 known.update(found.numbers)
-            elif found.scope not in self._begun and (whole := _whole_scope(found)) is not None:
-                self._whole.add(found.scope)
+            elif found.scope not in self._begun and (all_of_it := _whole_scope(found)) is not None:
+                whole.add(found.scope)
                 known.update(found.numbers)
-                cells[found.scope], written[found.scope] = whole
+                cells[found.scope], written[found.scope] = all_of_it
             elif found.begun:
-                self._begun.add(found.scope)
                 news = ScopeCells(None, {})
                 for want, cell in found.cells:
                     if cell is None:
                         continue
                     known[want.statistic.group] += 1
                     if self._seen.get((found.scope, want.key)) is not cell:
-                        self._seen[found.scope, want.key] = cell
+                        new[found.scope, want.key] = cell
                         _put(news, want, cell)
                 if news.rows is not None or news.columns:
                     cells[found.scope] = written[found.scope] = news
         progress = {group: Progress(known[group], wanted[group]) for group in GROUPS}
-        return News(cells, msgspec.json.encode(written), progress, known == wanted)
+        return News(cells, msgspec.json.encode(written), progress, known == wanted, new, frozenset(whole))
 
     def add(self, news: News) -> None:
         """Keep what `look` found."""
         self._versions.append(news)
+        self._seen.update(news.found)
+        self._begun.update(scope for scope, _ in news.found)
+        self._whole.update(news.whole)
         self._merged.clear()
 
     def since(self, version: int) -> tuple[Cells, bytes]:

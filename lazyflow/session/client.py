@@ -185,9 +185,8 @@ class Client:
 
     def sees(self, current: Current) -> WantedRows:
         """The rows that the client sees; columns that the view does not have are left out."""
-        plan, most = current.step.plan, self._session.settings.max_columns
-        names = tuple(name for name in self.columns if name in plan.schema) or tuple(plan.schema)[:most]
-        return WantedRows(self.window, names, self.body)
+        most = self._session.settings.max_columns
+        return WantedRows.of(current.step.plan, self.window, self.columns, self.body, most)
 
     def give(self, given: GivenRows, current: Current) -> None:
         """Rows are there: for this client if it sees them, in part at least."""

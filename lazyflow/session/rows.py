@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from lazyflow.plan import Plan
 from lazyflow.protocol import BodyFormat, ErrorOf, Window
 from lazyflow.values import plain, python_values
 
@@ -21,6 +22,15 @@ class WantedRows:
     window: Window
     columns: tuple[str, ...]
     body: BodyFormat
+
+    @classmethod
+    def of(cls, plan: Plan, window: Window, columns: tuple[str, ...], body: BodyFormat, most: int) -> WantedRows:
+        """The rows of a view for one who sees these columns, or the first `most`; those it does not have are left out.
+
+        Without any of them it is the first `most` too.
+        """
+        names = tuple(name for name in columns if name in plan.schema) or tuple(plan.schema)[:most]
+        return cls(window, names, body)
 
     def overlaps(self, other: WantedRows) -> bool:
         """Whether some row of this window is in the other one too."""

@@ -7,21 +7,20 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import Any, Literal
 
 from lazyflow.dataflow import DataFlow
-from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, SourceError, Superseded
-from lazyflow.plan import check_columns
+from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, Superseded
 from lazyflow.protocol import CLOSE_CODES, VERSION, Options, Outcome, Refused, StatisticSchema, error_of
-from lazyflow.session.board import Board, News
+from lazyflow.session.blocking import Change, Fetch, Made, Outdated, Views, fetch_rows, look
+from lazyflow.session.board import News
 from lazyflow.session.client import Client, Sight
 from lazyflow.session.current import Current
-from lazyflow.session.rows import GivenRows, WantedRows, encode_rows
+from lazyflow.session.rows import GivenRows, WantedRows
 from lazyflow.settings import Settings
 from lazyflow.state import OPERATORS, State
 from lazyflow.statistics.builtin import BUILTIN
-from lazyflow.step import Step
 from lazyflow.threads import Threads
 from lazyflow.work import CancelToken
 
@@ -32,37 +31,6 @@ _OUTCOMES_KEPT = 20
 _THREADS = 16
 _GONE = object()
 _ENDED = object()
-
-
-@dataclass(frozen=True)
-class _Change:
-    """A change that nobody has looked at yet, or that is being looked at."""
-
-    number: int
-    state: State
-    client: Client | None
-    request: int | None = None
-    sight: Sight | None = None
-    reopened: bool = False
-
-
-@dataclass(eq=False)
-class _Fetch:
-    """Rows that are being fetched."""
-
-    current: Current
-    wanted: WantedRows
-    token: CancelToken
-    task: asyncio.Future[tuple[bytes, int]]
-
-    def abandon(self) -> None:
-        """Stop the query, and do not wait until the engine lets go of it."""
-        self.token.cancel()
-        self.task.cancel()
-
-
-class _Outdated(SourceError):
-    """The source's files changed while a query read them."""
 
 
 class Session:
@@ -102,15 +70,17 @@ class Session:
         self.current: Current | None = None
         self.superseded: deque[Outcome] = deque(maxlen=_OUTCOMES_KEPT)
         self._flow = flow
+        self._views = Views(flow, name, source, settings.max_columns)
         self._turns = turns
         self._when_left = when_left
         self._numbers = itertools.count(1)
-        self._changes: list[_Change] = []
+        self._changes: list[Change] = []
         self._changes_wait = asyncio.Event()
         self._rows_wait = asyncio.Event()
         self._applying = False
         self._opened = False
-        self._fetch: _Fetch | None = None
+        self._fetch: Fetch | None = None
+        self._ahead: Fetch | None = None
         self._following: asyncio.Task[None] | None = None
         self._threads = Threads(_THREADS)
         self._closed = False
@@ -178,19 +148,21 @@ class Session:
         sight: Sight | None = None,
         reopened: bool = False,
     ) -> None:
-        self._changes.append(_Change(next(self._numbers), state, client, request, sight, reopened))
+        self._changes.append(Change(next(self._numbers), state, client, request, sight, reopened))
         if len(self._changes) > _CHANGES_KEPT:
             _pass_over(self._changes.pop(0))
         self._changes_wait.set()
 
     def rows_wanted(self) -> None:
         """Some client sees other rows now: fetch them, and leave off what nobody sees any more."""
-        fetch = self._fetch
-        if fetch is not None and not self._still_seen(fetch):
-            fetch.abandon()
+        if self._fetch is not None and not self._still_seen(self._fetch):
+            self._fetch.abandon()
+        if self._ahead is not None and not self._still_seen(self._ahead):
+            self._ahead.abandon()
+            self._ahead = None
         self._rows_wait.set()
 
-    def _still_seen(self, fetch: _Fetch) -> bool:
+    def _still_seen(self, fetch: Fetch) -> bool:
         if fetch.current is not self.current:
             return False
         seen = [client.sees(fetch.current) for client in self.clients]
@@ -206,31 +178,40 @@ class Session:
                 async with self._turns:
                     await self._take(self._changes.pop())  # the newest: those before it count if it is not valid
 
-    async def _take(self, change: _Change) -> None:
+    async def _take(self, change: Change) -> None:
+        """Make the view of a change and accept it; its thread goes on at once with the rows that its client sees."""
+        loop = asyncio.get_running_loop()
+        made: asyncio.Future[Made] = loop.create_future()
+
+        def tell(view: Made) -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(_settle, made, view)
+
+        others = [client.columns for client in self.clients if client is not change.client]
+        before = self.current.generation if self.current is not None else 0
+        body = change.client.body if change.client is not None and change.client.ready else None
+        token = CancelToken()
         self._applying = True
         try:
-            others = [client.columns for client in self.clients if client is not change.client]
-            current, news = await self._threads.run(self._apply, change, others)
-        except Exception as error:  # noqa: BLE001 - answered, and logged unless the client is to blame
+            task = self._threads.start(self._views.make, change, others, before, body, tell, token)
+            either: set[asyncio.Future[Any]] = {task, made}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        except asyncio.CancelledError:
+            token.cancel()
+            task.cancel()
+            raise
+        finally:
             self._applying = False
-            self._refuse(change, error)
+        if made.done():
+            view = made.result()
+            ahead = Fetch(view.current, view.wanted, token, task) if view.wanted is not None else None
+            self._accept(change, view.current, view.news, ahead)
         else:
-            self._applying = False
-            self._accept(change, current, news)
+            error = task.exception()
+            assert error is not None, "a view is told of before its rows are fetched"
+            self._refuse(change, error)
 
-    def _apply(self, change: _Change, others: list[tuple[str, ...]]) -> tuple[Current, News]:
-        """The view of a change, where other clients see these columns; in a thread."""
-        if self._flow.outdated:
-            log.info("the files of %r changed: they are opened anew", self.source)
-            self._flow.refresh()
-        plan = self._flow.compile(change.state)
-        mine = [check_columns(change.sight.columns, plan.schema)] if change.sight is not None else []
-        in_sight = {name for columns in [*mine, *others] for name in columns or plan.schema}
-        step = self._flow.apply(change.state, (0, 0), [name for name in plan.schema if name in in_sight])
-        current = Current(step, Board(), self.name, change.reopened)
-        return current, current.board.look(step)
-
-    def _refuse(self, change: _Change, error: Exception) -> None:
+    def _refuse(self, change: Change, error: BaseException) -> None:
         if not isinstance(error, InvalidInput):
             log.warning("a change failed: %s", error, exc_info=not isinstance(error, LazyflowError))
         current = self.current
@@ -253,8 +234,11 @@ class Session:
         if self.current is None and isinstance(error, InvalidInput) and change.state != State() and not self._changes:
             self._ask(State())  # the table is shown nevertheless
 
-    def _accept(self, change: _Change, current: Current, news: News) -> None:
+    def _accept(self, change: Change, current: Current, news: News, ahead: Fetch | None) -> None:
         before = self.current
+        if self._ahead is not None:
+            self._ahead.abandon()
+        self._ahead = ahead
         if before is None or before.generation != current.generation:
             self._end(before, "superseded")
             self.current = current
@@ -323,9 +307,13 @@ class Session:
         return None
 
     async def _fetch_one(self, current: Current, wanted: WantedRows) -> None:
-        token = CancelToken()
-        task = self._threads.start(self._rows, current.step, wanted, token)
-        fetch = self._fetch = _Fetch(current, wanted, token, task)
+        fetch, self._ahead = self._ahead, None
+        if fetch is None or (fetch.current, fetch.wanted) != (current, wanted):
+            if fetch is not None:
+                fetch.abandon()
+            token = CancelToken()
+            fetch = Fetch(current, wanted, token, self._threads.start(fetch_rows, current.step, wanted, token))
+        self._fetch, task = fetch, fetch.task
         try:
             await asyncio.wait({task}, timeout=self.settings.rows_timeout)
         finally:
@@ -346,7 +334,7 @@ class Session:
                 self._end(current, "final")
         elif isinstance(error, Cancelled):
             return
-        elif isinstance(error, Superseded) or (isinstance(error, _Outdated) and not current.reopened):
+        elif isinstance(error, Superseded) or (isinstance(error, Outdated) and not current.reopened):
             self._reopen(current)
             return
         else:
@@ -357,12 +345,6 @@ class Session:
                 self._end(current, "error")
         for client in self.clients:
             client.give(given, current)
-
-    def _rows(self, step: Step, wanted: WantedRows, token: CancelToken) -> tuple[bytes, int]:
-        """Rows as a body, and their number; in a thread."""
-        table = step.fetch(wanted.window, token)
-        _check_source(step)
-        return encode_rows(table, wanted), table.num_rows
 
     # -- statistics
 
@@ -378,13 +360,13 @@ class Session:
             changes = current.step.changes()
             try:
                 while not current.board.complete and await self._next_change(current, changes):
-                    current.add_statistics(await self._threads.run(self._look, current))
+                    current.add_statistics(await self._threads.run(look, current))
                     if current.final:
                         self._end(current, "final")
                     self._wake()
             finally:
                 await changes.aclose()
-        except (Superseded, _Outdated):
+        except (Superseded, Outdated):
             self._reopen(current)
         except LazyflowError as error:
             log.warning("statistics failed: %s", error, exc_info=error)
@@ -409,12 +391,6 @@ class Session:
         finally:
             del waiting  # its error knows this frame
 
-    def _look(self, current: Current) -> News:
-        """What is new in the statistics; in a thread."""
-        news = current.board.look(current.step)
-        _check_source(current.step)
-        return news
-
     # -- the end
 
     def close(self, code: int = 1000, reason: str = "the session has ended") -> None:
@@ -425,8 +401,10 @@ class Session:
         for task in self._tasks:
             task.cancel()
         self._following = None
-        if self._fetch is not None:
-            self._fetch.abandon()
+        for fetch in (self._fetch, self._ahead):
+            if fetch is not None:
+                fetch.abandon()
+        self._fetch = self._ahead = None
         self._end(self.current, "closed")
         for client in list(self.clients):
             client.close(code, reason)
@@ -444,16 +422,12 @@ class Session:
         return self._closed
 
 
-def _check_source(step: Step) -> None:
-    """What was read is of use only if the files are still those that the view was made for.
-
-    Not those that the flow has open: another session may have opened it anew.
-    """
-    if step.plan.source.fingerprint.outdated:
-        raise _Outdated("the files of the source changed while they were read")
+def _settle(made: asyncio.Future[Made], view: Made) -> None:
+    if not made.done():
+        made.set_result(view)
 
 
-def _pass_over(change: _Change) -> None:
+def _pass_over(change: Change) -> None:
     """A newer change was accepted in place of this one."""
     if change.client is not None:
         change.client.passed_over(change.request)
