@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -289,6 +290,25 @@ def test_a_connection_without_order_warns_and_is_materialised(tmp_path: Path) ->
         first = flow.rows(lf.State(), (0, ROWS))
         assert first.equals(flow.rows(lf.State(), (0, ROWS)))
         assert sorted(first["number"].to_pylist()) == list(range(ROWS))
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_file_replaced_within_its_time_is_seen_after_refresh(backend: str, tmp_path: Path) -> None:
+    """An engine that keeps what it read of a file must not take size and modification time for the file."""
+    path = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"x": [1, 2, 3]}), path)
+    time = path.stat().st_mtime_ns - 3_600_000_000_000
+    os.utime(path, ns=(time, time))
+    with lf.DataFlow(str(path), backend=backend) as flow:
+        assert flow.rows(lf.State(), (0, 5))["x"].to_pylist() == [1, 2, 3]
+        for values in ([1, 2, 4], [5, 6, 7, 8], [9]):
+            beside = tmp_path / "beside"
+            pq.write_table(pa.table({"x": values}), beside)
+            os.utime(beside, ns=(time, time))
+            beside.replace(path)
+            flow.refresh()
+            assert flow.rows(lf.State(), (0, 5))["x"].to_pylist() == values
+            assert flow.apply(lf.State()).resolve()["raw"]["x"]["max"].value == max(values)
 
 
 def test_a_changed_file_is_seen_after_refresh(tmp_path: Path) -> None:

@@ -137,7 +137,10 @@ class DuckDBBackend(Backend):
         """Our own in-memory engine, made when first needed."""
         if self._own is None:
             self._own = ibis.duckdb.connect(threads=max(1, (os.cpu_count() or 2) - 1))
-            self._own.con.execute("SET TimeZone = 'UTC'")
+            self._own.con.execute("SET GLOBAL TimeZone = 'UTC'")
+            # Else each query reads the footers of all files again: 4 ms of 18 for 5 M rows in 42 row groups. DuckDB
+            # looks whether a file was modified since.
+            self._own.con.execute("SET GLOBAL parquet_metadata_cache = true")
         return self._own
 
     def _scratch_folder(self) -> str:
