@@ -106,6 +106,10 @@ class Backend(ABC):
         """A value of the column's type, temporal and decimal ones given as text, as a literal that compares with it."""
         return literal(self.ns, column, value)
 
+    def matches(self, column: Column, pattern: str) -> Column:
+        """True where a part of a text is what `pattern`, made by `lazyflow.patterns.plain_pattern`, says."""
+        return column.re_search(pattern)
+
     def close(self) -> None:  # noqa: B027 - most engines have nothing to release
         """Release what the backend holds; never what the caller owns."""
 

@@ -6,6 +6,7 @@ LazyflowError
 │   ├── InvalidState        a state that is not well formed: JSON, shapes, sizes
 │   ├── UnknownName         a column, operator, cleaning, post-processing, backend or scope that does not exist
 │   ├── InvalidValue        a value that does not fit its column's type, a window that is no window
+│   │   └── InvalidPattern  a pattern that is none, or that not every engine reads alike
 │   └── NotForThisType      the operation has no meaning for the type of this column
 ├── SourceError             the source is missing, empty, truncated or not what it claims to be
 ├── BackendNotInstalled     the engine's packages are absent (also an ImportError)
@@ -61,6 +62,38 @@ class UnknownName(InvalidInput):
 
 class InvalidValue(InvalidInput):
     """A value that does not fit the type of its column, or a window that is no window."""
+
+
+class InvalidPattern(InvalidValue):
+    """A pattern of `matches` that is none, or that not every engine reads alike.
+
+    Parameters
+    ----------
+    message
+        What is wrong, and where.
+    position
+        Of the character in the pattern at which it is wrong, counted from 0.
+
+    Examples
+    --------
+    >>> raise InvalidPattern.at("filter on 'tail'", "N(1", 1, "this group is not closed")
+    Traceback (most recent call last):
+    lazyflow.errors.InvalidPattern: filter on 'tail': pattern 'N(1', at '(1': this group is not closed
+    """
+
+    def __init__(self, message: str, position: int = 0) -> None:
+        super().__init__(message)
+        self.position = position
+
+    @classmethod
+    def at(cls, where: str, pattern: str, position: int, reason: str) -> InvalidPattern:
+        """Word the error for what is wrong with `pattern` from `position` on."""
+        place = f"at {_short(pattern[position:], 20)}" if position < len(pattern) else "at its end"
+        return cls(f"{where}: pattern {_short(pattern, 60)}, {place}: {reason}", position)
+
+
+def _short(text: str, most: int) -> str:
+    return repr(text) if len(text) <= most else repr(text[:most] + "...")
 
 
 class NotForThisType(InvalidInput):

@@ -37,6 +37,9 @@ class Dialect(Protocol):
     def literal(self, column: Column, value: Any) -> Column:
         """A value of the column's type, temporal and decimal ones given as text, as a literal that compares with it."""
 
+    def matches(self, column: Column, pattern: str) -> Column:
+        """True where a part of a text is what a plain pattern says; NULL for a missing value."""
+
 
 def present(column: Column) -> Column:
     """True where the value is neither NULL nor NaN (`isnan` is folded away by DuckDB over some Parquet files)."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from lazyflow import expressions as ex
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
 from lazyflow.operands import operand
+from lazyflow.patterns import plain_pattern
 from lazyflow.source import Source, SourceColumn
 from lazyflow.state import TEXT_OPERATORS, Filter, Sort, State
 from lazyflow.types import ORDERED, canonical
@@ -311,6 +312,8 @@ def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
     if item.value is None:
         return ex.never(column)
     position, value = operand(item.value, type, where)
+    if item.operator == "matches":
+        return dialect.matches(column, plain_pattern(value, where))
     if item.operator in TEXT_OPERATORS:
         return ex.compare_text(column, item.operator, value)
     return ex.compare(dialect, column, item.operator, position, value)

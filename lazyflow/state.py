@@ -13,7 +13,7 @@ import msgspec
 from lazyflow.errors import InvalidState, UnknownName
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-TEXT_OPERATORS = ("contains", "starts with", "ends with")
+TEXT_OPERATORS = ("contains", "starts with", "ends with", "matches")
 OPERATORS = (*COMPARISONS, "between", "in", "not in", *TEXT_OPERATORS, "is missing", "is not missing")
 """The operators of a filter."""
 

@@ -12,6 +12,7 @@ from typing import Any, ClassVar
 import ibis
 import ibis.expr.operations as ops
 import pyarrow as pa
+import pyarrow.compute as pc
 from ibis.expr import datatypes as dt
 
 from lazyflow.backend import Backend, Capabilities
@@ -151,6 +152,7 @@ class SQLiteBackend(Backend):
         """A connection with the functions that ibis relies on, and ours; SQLite's own `lower` is for ASCII alone."""
         connection = ibis.sqlite.connect(Path(self._folder.name) / "source.db").con
         connection.create_function("lower", 1, lambda text: None if text is None else "".join(map(str.lower, text)))
+        connection.create_function("_ibis_regex_search", 2, _matches)
         connection.create_aggregate("lazyflow_quantile", 2, Quantile)
         connection.create_aggregate("_ibis_var_sample", 1, Variance)
         return connection
@@ -164,6 +166,11 @@ def _without_isinf(expression: Any) -> Any:
         return (node.arg.to_expr().abs() > LARGEST).op() if isinstance(node, ops.IsInf) else node
 
     return expression.op().replace(rewrite).to_expr()
+
+
+def _matches(text: str | None, pattern: str) -> bool | None:
+    """By RE2, since Python's `re`, which ibis gives SQLite, reads some patterns otherwise."""
+    return None if text is None else bool(pc.match_substring_regex(pa.array([text]), pattern)[0].as_py())
 
 
 def _stored(value: Any) -> Any:

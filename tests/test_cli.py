@@ -435,6 +435,8 @@ SCHEMA = {
         ("city between 'a and b' and c", "city", "between", ("a and b", "c")),
         ("city starts  with B", "city", "starts with", "B"),
         ("city ends with 'n'", "city", "ends with", "n"),
+        (r"city matches ^\d[a, b]$", "city", "matches", r"^\d[a, b]$"),
+        (r'city matches "^\d "', "city", "matches", r"^\d "),
         ("n in[1]", "n", "in", (1,)),
         ("n not  in (1, null)", "n", "not in", (1, None)),
         ("n in 1, 2", "n", "in", (1, 2)),

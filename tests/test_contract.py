@@ -101,6 +101,7 @@ EXPORTED = [
     "Histogram",
     "InvalidInput",
     "InvalidState",
+    "InvalidPattern",
     "InvalidValue",
     "LazyflowError",
     "NotForThisType",

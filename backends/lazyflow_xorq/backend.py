@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tempfile
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +29,8 @@ from lazyflow_xorq.session import Session
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+
 
 class XorqBackend(Backend):
     """DataFusion through xorq. Expressions stay the caller's; they are run in sessions that read right and in order."""
@@ -51,6 +54,10 @@ class XorqBackend(Backend):
     def comparable(self, column: Column) -> Column:
         """The column, times of day by way of text."""
         return comparable(column)
+
+    def matches(self, column: Column, pattern: str) -> Column:
+        r"""As the pattern says; `\b` bounds words of ASCII, as RE2 has it, which Rust must be told."""
+        return column.re_search(_ESCAPE.sub(lambda found: r"(?-u:\b)" if found[1] == "b" else found[0], pattern))
 
     def open(self, data: Any) -> Source:
         """Open files, a frame, an Arrow table, or a xorq expression."""

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 Schema = Mapping[str, "pa.DataType"]
 
 _SYMBOL = r"\s*(?P<symbol>==|!=|<=|>=|<|>)(?![=<>!])"
-_WORD = r"\s+(?P<word>not\s+in|in|between|contains|starts\s+with|ends\s+with|is\s+not\s+missing|is\s+missing)(?!\w)"
+_WORD = (
+    r"\s+(?P<word>not\s+in|in|between|contains|starts\s+with|ends\s+with|matches|is\s+not\s+missing|is\s+missing)(?!\w)"
+)
 _OPERATOR = re.compile(f"(?:{_SYMBOL}|{_WORD})\\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|`[^`]*`')
 _AND = re.compile(rf"({_QUOTED.pattern}|.*?)\s+and\s+({_QUOTED.pattern}|.*)", re.IGNORECASE | re.DOTALL)
@@ -27,7 +29,16 @@ _BARE = re.compile(r"[^\s=!<>]+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,4})?", re.IGNORECASE)
 _INFINITY = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
 _LONGEST_NUMBER = 1000
-_MEANT = {"=": "==", "===": "==", "<>": "!=", "=<": "<=", "=>": ">=", "~": "contains", "like": "contains"}
+_MEANT = {
+    "=": "==",
+    "===": "==",
+    "<>": "!=",
+    "=<": "<=",
+    "=>": ">=",
+    "~": "matches",
+    "=~": "matches",
+    "like": "contains",
+}
 
 
 def parse_filter(text: str, schema: Schema) -> Filter:
@@ -140,6 +151,8 @@ def _operand(text: str, operator: str, type: pa.DataType, column: str) -> Scalar
         return _bounds(text, type)
     if operator in LIST_OPERATORS:
         return tuple(_scalar(item, type) for item in _items(text))
+    if operator == "matches":  # its backslashes are its own
+        return text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'`" else text
     value = _scalar(text, type)
     if value is None:
         raise InvalidValue(f"a comparison with a missing value keeps no row; write {column + ' is missing'!r}")

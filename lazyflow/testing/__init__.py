@@ -7,6 +7,7 @@ from lazyflow.testing.harness import Harness
 MODULES = (
     "rows",
     "filters",
+    "patterns",
     "search",
     "sorting",
     "statistics",

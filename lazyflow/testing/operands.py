@@ -54,7 +54,22 @@ def holds(value: Any, operator: str, asked: Any, type: pa.DataType) -> bool:
             return bool(value.startswith(place))
         case "ends with":
             return bool(value.endswith(place))
+        case "matches":
+            return re.search(_python_pattern(place), value) is not None
     raise AssertionError(f"the judge knows no operator {operator!r}")
+
+
+_WORD = "0-9A-Za-z_"
+_BOUNDARY = f"(?:(?<![{_WORD}])(?=[{_WORD}])|(?<=[{_WORD}])(?![{_WORD}]))"
+_IN_PYTHON = {
+    r"\d": "[0-9]", r"\D": "[^0-9]", r"\w": f"[{_WORD}]", r"\W": f"[^{_WORD}]", r"\s": r"[\t\n\f\r ]",
+    r"\S": r"[^\t\n\f\r ]", r"\b": _BOUNDARY, r"\z": r"\Z", "$": r"\Z",
+}  # fmt: skip
+
+
+def _python_pattern(pattern: str) -> str:
+    """A pattern in RE2's language as Python's `re` has it; (?m) beside $, and classes within others, are not judged."""
+    return re.sub(r"\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|\$", lambda found: _IN_PYTHON.get(found[0], found[0]), pattern)
 
 
 def position(asked: Any, type: pa.DataType) -> Any:

@@ -42,6 +42,22 @@ VALUES: dict[str, tuple[pa.DataType, st.SearchStrategy[Any]]] = {
 }
 """Types that every engine has; the families of each type go through the others."""
 
+PATTERNS = st.recursive(
+    st.sampled_from(
+        ["a", "A", "b", "%", "_", "ς", "σ", "é", "\\.", ".", "[ab]", "[^a]", "[A-Z]", "\\w", "\\W", "(?i:aσé)"]
+    ),
+    lambda inner: st.one_of(
+        st.builds("(?:{}|{})".format, inner, inner),
+        st.builds("{}{}".format, inner, inner),
+        st.builds("(?:{}){}".format, inner, st.sampled_from(["*", "+?", "?", "{2}", "{1,3}", "{0,}"])),
+        st.builds("^{}".format, inner),
+        st.builds("{}$".format, inner),
+        st.builds("\\b{}".format, inner),
+    ),
+    max_leaves=5,
+)
+"""Patterns of `matches`."""
+
 FOR_ALL = tuple(operator for operator in OPERATORS if operator not in TEXT_OPERATORS)
 
 
@@ -79,7 +95,7 @@ def _filters(draw: st.DrawFn, table: pa.Table, name: str) -> Filter:
         return Filter(name, operator, (draw(values), draw(values)))
     if operator in ("in", "not in"):
         return Filter(name, operator, tuple(draw(st.lists(values, max_size=3))))
-    return Filter(name, operator, draw(values))
+    return Filter(name, operator, draw(PATTERNS if operator == "matches" else values))
 
 
 @given(st.data())
