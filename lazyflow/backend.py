@@ -99,12 +99,19 @@ class Backend(ABC):
         """
 
     def comparable(self, column: Column) -> Column:
-        """The column in a form that the engine can compare with a literal of the column's type."""
-        return column
+        """The column in a form that the engine can compare with a literal of that form's type.
+
+        Durations are compared as numbers of their unit.
+        """
+        return column.cast("int64") if column.type().is_interval() else column
 
     def literal(self, column: Column, value: Any) -> Column:
         """A value of the column's type, temporal and decimal ones given as text, as a literal that compares with it."""
         return literal(self.ns, column, value)
+
+    def field(self, column: Column, name: str) -> Column:
+        """The field of that name in a struct; missing where the struct is."""
+        return column[name]
 
     def matches(self, column: Column, pattern: str) -> Column:
         """True where a part of a text is what `pattern`, made by `lazyflow.patterns.plain_pattern`, says."""

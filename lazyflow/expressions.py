@@ -6,7 +6,6 @@ They hold over both expression families, upstream `ibis` and xorq's `xorq.vendor
 
 from __future__ import annotations
 
-import functools
 import math
 import operator as op
 from decimal import Decimal
@@ -36,6 +35,9 @@ class Dialect(Protocol):
 
     def literal(self, column: Column, value: Any) -> Column:
         """A value of the column's type, temporal and decimal ones given as text, as a literal that compares with it."""
+
+    def field(self, column: Column, name: str) -> Column:
+        """The field of that name in a struct; missing where the struct is."""
 
     def matches(self, column: Column, pattern: str) -> Column:
         """True where a part of a text is what a plain pattern says; NULL for a missing value."""
@@ -69,8 +71,11 @@ def never(column: Column) -> Column:
 
 
 def any_of(conditions: list[Column]) -> Column:
-    """True where one of the conditions is."""
-    return functools.reduce(op.or_, conditions)
+    """True where one of the conditions is; in halves, since a chain of many is deeper than compilers can go."""
+    if len(conditions) == 1:
+        return conditions[0]
+    half = len(conditions) // 2
+    return any_of(conditions[:half]) | any_of(conditions[half:])
 
 
 def fold_text(text: str) -> str:
@@ -139,6 +144,16 @@ _COMPARE_TEXT = {"contains": "contains", "starts with": "startswith", "ends with
 def compare_text(column: Column, operator: str, text: str) -> Column:
     """True where a text contains, starts with or ends with `text`, which is literal; NULL for a missing value."""
     return getattr(column, _COMPARE_TEXT[operator])(text)
+
+
+def list_contains(dialect: Dialect, column: Column, value: Any) -> Column:
+    """True where one element of a list is `value` (of the elements' type); NULL for a missing list."""
+    element = column[0]
+    found = column.contains(dialect.literal(element, value))
+    if element.type().is_floating() and value == 0:
+        # DataFusion tells zeros apart. The other is said as an operation: of equal literals ibis keeps the first.
+        found = found | column.contains(-dialect.literal(element, value))
+    return found
 
 
 def is_in(dialect: Dialect, column: Column, values: list[Any]) -> Column:

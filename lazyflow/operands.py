@@ -9,6 +9,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from lazyflow.durations import UNITS_PER_SECOND, duration_seconds
 from lazyflow.errors import InvalidValue
 from lazyflow.types import kind
 
@@ -72,6 +73,10 @@ def operand(value: Any, type: pa.DataType, where: str) -> Operand:
             return _timestamp(value, type, where)
         case "time":
             return _time(value, type, where)
+        case "duration":
+            return _duration(value, type, where)
+        case "binary":
+            return _binary(value, where)
     raise InvalidValue(f"{where}: values of type {type} cannot be compared")
 
 
@@ -183,6 +188,28 @@ def _time(value: Any, type: Any, where: str) -> Operand:
     if moment.tzinfo is not None:
         raise InvalidValue(f"{where}: expected {words}, got {value!r}")
     return _at_unit(moment.strftime("%H:%M:%S"), "", fraction, type, "")
+
+
+def _duration(value: Any, type: Any, where: str) -> Operand:
+    """A duration as a number of the column's units, in which it is compared."""
+    words = "a duration (ISO 8601, such as PT1H30M or -P1DT0.5S)"
+    seconds = duration_seconds(_expect(value, str, words, where))
+    if seconds is None:
+        raise InvalidValue(f"{where}: expected {words}, got {value!r}")
+    count = seconds * UNITS_PER_SECOND[type.unit]
+    floor = math.floor(count)
+    if not -(2**63) < floor < 2**63:
+        return Operand("highest" if floor > 0 else "lowest", None)
+    return Operand("exact" if floor == count else "above", floor)
+
+
+def _binary(value: Any, where: str) -> Operand:
+    words = "bytes in hexadecimal (such as 0x00ff)"
+    text = _expect(value, str, words, where)
+    try:
+        return Operand("exact", bytes.fromhex(text.removeprefix("0x")))
+    except ValueError as error:
+        raise InvalidValue(f"{where}: expected {words}, got {value!r}") from error
 
 
 def _split_fraction(text: str) -> tuple[str, str]:

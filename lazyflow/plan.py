@@ -13,12 +13,11 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lazyflow import expressions as ex
+from lazyflow.conditions import conditions
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
-from lazyflow.operands import operand
-from lazyflow.patterns import plain_pattern
 from lazyflow.source import Source, SourceColumn
-from lazyflow.state import TEXT_OPERATORS, Filter, Sort, State
-from lazyflow.types import ORDERED, canonical
+from lazyflow.state import Sort, State
+from lazyflow.types import COMPARABLE, canonical
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -57,6 +56,11 @@ class Stage:
     def by_name(self) -> Mapping[str, SourceColumn]:
         """The columns by the names that callers use."""
         return {column.name: column for column in self.columns}
+
+    @property
+    def schema(self) -> Mapping[str, pa.DataType]:
+        """Name to Arrow type, as callers see them."""
+        return MappingProxyType({column.name: column.type for column in self.columns})
 
     def column(self, name: str) -> SourceColumn:
         """The column of that name; UnknownName where there is none."""
@@ -108,7 +112,7 @@ class Plan:
     @property
     def schema(self) -> Mapping[str, pa.DataType]:
         """Name to Arrow type of the shown table."""
-        return MappingProxyType({column.name: column.type for column in self.stages["shown"].columns})
+        return self.stages["shown"].schema
 
     def no_rows(self) -> pa.Table:
         """The shown table without its rows, under the names and types that callers see."""
@@ -266,62 +270,16 @@ def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
 
 
 def _filtered(clean: Stage, state: State, dialect: ex.Dialect) -> Stage:
-    conditions = [_condition(clean, item, dialect) for item in state.filters]
-    if state.search:
-        conditions.append(_search(clean, state.search))
-    if not conditions:
+    asked = conditions(clean.table, clean.by_name, state, dialect)
+    if not asked:
         return clean
-    table = clean.table.filter(conditions)
+    table = clean.table.filter(asked)
     return Stage(table, clean.columns, digest(table))
-
-
-def _search(clean: Stage, term: str) -> ex.Column:
-    try:
-        term.encode()
-    except UnicodeEncodeError as error:
-        raise InvalidValue(f"search: {term!r} is not valid Unicode text") from error
-    folded = ex.fold_text(term)
-    columns = [clean.table[column.inside] for column in clean.columns if column.kind == "text"]
-    if not columns:
-        return ex.never(clean.table[clean.columns[0].inside])
-    return ex.any_of([ex.contains_folded(column, folded) for column in columns])
-
-
-def _condition(clean: Stage, item: Filter, dialect: ex.Dialect) -> ex.Column:
-    described = clean.column(item.column)
-    column, type = clean.table[described.inside], described.type
-    where = f"filter on {item.column!r}"
-    if item.operator == "is missing":
-        return ex.absent(column)
-    if item.operator == "is not missing":
-        return ex.present(column)
-    if described.kind not in ORDERED:
-        raise NotForThisType(f"{where}: {item.operator!r} is not for columns of type {type}")
-    if item.operator in TEXT_OPERATORS and described.kind != "text":
-        raise NotForThisType(f"{where}: {item.operator!r} is for text columns, this one is {type}")
-    column = dialect.comparable(column)
-    if item.operator == "between":
-        low, high = (operand(value, type, where) if value is not None else None for value in item.value)
-        if low is None or high is None:
-            return ex.never(column)
-        return ex.compare(dialect, column, ">=", *low) & ex.compare(dialect, column, "<=", *high)
-    if isinstance(item.value, tuple):
-        operands = [operand(value, type, where) for value in item.value if value is not None]
-        values = [value for position, value in operands if position == "exact"]
-        return (ex.is_in if item.operator == "in" else ex.is_not_in)(dialect, column, values)
-    if item.value is None:
-        return ex.never(column)
-    position, value = operand(item.value, type, where)
-    if item.operator == "matches":
-        return dialect.matches(column, plain_pattern(value, where))
-    if item.operator in TEXT_OPERATORS:
-        return ex.compare_text(column, item.operator, value)
-    return ex.compare(dialect, column, item.operator, position, value)
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:
     column = shown.column(sort.column)
-    if column.kind not in ORDERED:
+    if column.kind not in COMPARABLE:
         raise NotForThisType(f"sort by {sort.column!r}: columns of type {column.type} have no order")
 
 

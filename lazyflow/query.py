@@ -52,7 +52,9 @@ class RowsQuery(Query):
         answer = answer.select([column.inside for column in columns]).rename_columns(
             [column.name for column in columns]
         )
-        return answer.replace_schema_metadata(None) if answer.schema.equals(schema) else answer.cast(schema)
+        # To Arrow lists are equal whatever their elements are called.
+        nested = any(column.kind in ("list", "other") for column in columns)
+        return answer.cast(schema) if nested or not answer.schema.equals(schema) else answer.replace_schema_metadata()
 
 
 class CountQuery(Query):

@@ -6,10 +6,11 @@ import datetime
 import decimal
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
+from lazyflow.durations import duration_text
 from lazyflow.errors import InvalidState, UnknownName
 
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -32,13 +33,13 @@ class Filter(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
     Parameters
     ----------
     column
-        Name of a column of the clean table.
+        Name of a column of the clean table, or of a field in a struct, as in `address.city`.
     operator
         One of `OPERATORS`.
     value
         A scalar; for `in` and `not in` a list of scalars, for `between` the two bounds, both included.
-        Dates, times and decimals may be given as Python objects; they are kept as ISO text, so that a
-        state equals its own JSON. None is missing: a comparison with it keeps no row.
+        Dates, times, durations, decimals and bytes may be given as Python objects; they are kept as text (ISO 8601,
+        hexadecimal), so that a state equals its own JSON. None is missing: a comparison with it keeps no row.
 
     Raises
     ------
@@ -91,6 +92,10 @@ class Filter(msgspec.Struct, frozen=True, eq=False, forbid_unknown_fields=True):
         return self.column, self.operator, isinstance(self.value, tuple), *((type(v) is bool, v) for v in values)
 
 
+Condition: TypeAlias = Filter | Sequence[Filter]
+"""A filter, or a group of filters any of which a row must meet."""
+
+
 class Sort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One sort key; missing values come last in both directions, ties keep the source's order.
 
@@ -114,7 +119,7 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     search
         A literal text that some text column must contain, whatever the case; empty keeps every row.
     filters
-        Conditions, all of which a row must meet.
+        Conditions, all of which a row must meet; a list of filters among them is one condition, met by any of them.
     sort
         Sort keys, the first the most significant.
     cleaning, post_processing
@@ -125,10 +130,11 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     >>> state = State(search="jfk", filters=[Filter("dep_delay", ">=", 60)])
     >>> State.from_json(state.to_json()) == state
     True
+    >>> late_or_unknown = State(filters=[[Filter("dep_delay", ">", 60), Filter("dep_delay", "is missing")]])
     """
 
     search: str = ""
-    filters: Sequence[Filter] = ()
+    filters: Sequence[Condition] = ()
     sort: Sequence[Sort] = ()
     cleaning: str | None = None
     post_processing: str | None = None
@@ -136,14 +142,15 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if not isinstance(self.search, str):
             raise InvalidState(f"search is a text, not {self.search!r}")
-        for field, kind in (("filters", Filter), ("sort", Sort)):
-            items = getattr(self, field)
-            if isinstance(items, str) or not isinstance(items, Sequence):
-                raise InvalidState(f"{field} is a list of {kind.__name__}, not {items!r}")
-            for item in items:
-                if not isinstance(item, kind):
-                    raise InvalidState(f"{field} is a list of {kind.__name__}, found {item!r} in it")
-            msgspec.structs.force_setattr(self, field, tuple(items))
+        filters = tuple(
+            _all_of(item, Filter, f"filters[{position}]") if isinstance(item, list | tuple) else item
+            for position, item in enumerate(_sequence(self.filters, Filter, "filters"))
+        )
+        for item in filters:
+            if not isinstance(item, tuple):
+                _all_of((item,), Filter, "filters")
+        msgspec.structs.force_setattr(self, "filters", filters)
+        msgspec.structs.force_setattr(self, "sort", _all_of(self.sort, Sort, "sort"))
         for field in ("cleaning", "post_processing"):
             name = getattr(self, field)
             if name is not None and not isinstance(name, str):
@@ -178,8 +185,21 @@ class State(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise InvalidState(f"not a state: {error}") from error
 
 
+def _sequence(items: Any, kind: type[Any], where: str) -> Sequence[Any]:
+    if isinstance(items, str) or not isinstance(items, Sequence):
+        raise InvalidState(f"{where} is a list of {kind.__name__}, not {items!r}")
+    return items
+
+
+def _all_of(items: Any, kind: type[Any], where: str) -> tuple[Any, ...]:
+    for item in _sequence(items, kind, where):
+        if not isinstance(item, kind):
+            raise InvalidState(f"{where} is a list of {kind.__name__}, found {item!r} in it")
+    return tuple(items)
+
+
 def _plain(value: Any, where: str) -> Scalar:
-    """The value in the form that JSON keeps: dates, times and decimals as text, NaN as None."""
+    """The value in the form that JSON keeps: temporal values and decimals as text, bytes too, NaN as None."""
     if isinstance(value, str):
         try:
             value.encode()
@@ -200,6 +220,12 @@ def _plain(value: Any, where: str) -> Scalar:
         return None if value.is_nan() else format(value, "f") if value.is_finite() else str(value)
     if isinstance(value, datetime.date | datetime.time):
         return None if value != value else value.isoformat()
+    if isinstance(value, datetime.timedelta):  # pandas' own has nanoseconds beside
+        return duration_text(
+            value // datetime.timedelta(microseconds=1) * 1000 + getattr(value, "nanoseconds", 0), "ns"
+        )
+    if isinstance(value, bytes):
+        return value.hex()
     raise InvalidState(f"{where}: {value!r} of type {type(value).__name__} cannot be compared with a column")
 
 
@@ -207,6 +233,11 @@ def _plain_numpy(value: Any, where: str) -> Scalar:
     """A numpy scalar as a plain value; a datetime64 as text, since `item()` would cut or count its nanoseconds."""
     if value.dtype.kind == "M":
         return None if str(value) == "NaT" else str(value)
+    if value.dtype.kind == "m":
+        nanoseconds = value.astype("m8[ns]")
+        if nanoseconds.astype(value.dtype) != value and str(value) != "NaT":
+            raise InvalidState(f"{where}: {value!r} does not fit 64 bits of nanoseconds")
+        return None if str(value) == "NaT" else duration_text(int(nanoseconds.astype("i8")), "ns")
     item = value.item()
     if hasattr(item, "dtype"):
         raise InvalidState(f"{where}: {value!r} cannot be compared with a column")

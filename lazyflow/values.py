@@ -8,6 +8,7 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from lazyflow.durations import duration_text
 from lazyflow.statistics.results import Cell, Histogram
 from lazyflow.types import TEMPORAL, kind
 
@@ -19,9 +20,13 @@ _BETWEEN = re.compile(r"(?<=\d) (?=\d)")  # a date and a time; Arrow writes `<va
 
 
 def python_values(column: pa.ChunkedArray) -> list[Any]:
-    """The values of a column; dates and times as ISO text, since Python's own types cut nanoseconds and years."""
+    """The values of a column; temporal ones as ISO text, since Python's own types cut nanoseconds and years."""
     import pyarrow as pa
+    import pyarrow.types as pat
 
+    if pat.is_duration(column.type):
+        unit = column.type.unit
+        return [None if count is None else duration_text(count, unit) for count in column.cast(pa.int64()).to_pylist()]
     if kind(column.type) in TEMPORAL:
         return [None if value is None else iso(value) for value in column.cast(pa.string()).to_pylist()]
     return [_python_value(value) for value in column]

@@ -87,7 +87,9 @@ class SQLiteBackend(Backend):
     name: ClassVar[str] = "sqlite"
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=True,
-        missing=dict.fromkeys(("decimals", "timestamps", "times", "other types"), NO_TYPE)
+        missing=dict.fromkeys(
+            ("decimals", "timestamps", "times", "durations", "binary", "lists", "nested fields", "other types"), NO_TYPE
+        )
         | dict.fromkeys(("integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE)
         | dict.fromkeys(
             (

@@ -400,7 +400,8 @@ def test_version_and_help() -> None:
 SCHEMA = {
     "n": pa.int64(), "x": pa.float64(), "price": pa.decimal128(10, 2), "city": pa.string(), "ok": pa.bool_(),
     "day": pa.date32(), "air time": pa.int64(), "in": pa.string(), "a, b": pa.int64(), "-odd": pa.int64(),
-    'say "hi"': pa.string(), "x is": pa.int64(),
+    'say "hi"': pa.string(), "x is": pa.int64(), "at": pa.struct([("town", pa.string()), ("no.", pa.int64())]),
+    "tags": pa.list_(pa.int64()), "raw": pa.binary(), "took": pa.duration("s"),
 }  # fmt: skip
 
 
@@ -450,12 +451,31 @@ SCHEMA = {
         ("x is missing", "x", "is missing", None),
         ("x is == 3", "x is", "==", 3),
         ("-odd == -1", "-odd", "==", -1),
+        ("at.town == 12", "at.town", "==", "12"),
+        ("at.no. == 12", "at.no.", "==", 12),
+        ("at is missing", "at", "is missing", None),
+        ("tags contains 3", "tags", "contains", 3),
+        ("raw == 0x00ff", "raw", "==", "0x00ff"),
+        ("took < PT5M", "took", "<", "PT5M"),
+        ("city == this or that", "city", "==", "this or that"),
+        ("city == 'x or n == 3'", "city", "==", "x or n == 3"),
     ],
 )
 def test_filters_are_read_by_the_type_of_their_column(text: str, column: str, operator: str, value: Any) -> None:
     found = parse_filter(text, SCHEMA)
+    assert isinstance(found, lf.Filter)
     assert (found.column, found.operator, found.value) == (column, operator, value)
     assert type(found.value) is type(value)
+
+
+def test_or_makes_a_group() -> None:
+    found = parse_filter("n > 3 OR city == this or that or at.town is missing or 'x is' == 1", SCHEMA)
+    assert found == (
+        lf.Filter("n", ">", 3),
+        lf.Filter("city", "==", "this or that"),
+        lf.Filter("at.town", "is missing"),
+        lf.Filter("x is", "==", 1),
+    )
 
 
 @pytest.mark.parametrize(

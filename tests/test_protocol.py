@@ -91,7 +91,8 @@ def in_words(hint: Any) -> str:
     if origin is dict:
         return f"text -> {in_words(parts[1])}" if parts[0] is str else "?"
     if origin in (tuple, typing.get_origin(typing.Sequence[int])):
-        return f"list of {in_words(parts[0])}"
+        within = in_words(parts[0])
+        return f"list of ({within})" if " or " in within else f"list of {within}"
     return str(hint.__name__)
 
 

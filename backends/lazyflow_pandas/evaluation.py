@@ -11,6 +11,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -20,7 +21,7 @@ from xorq.backends.pandas.rewrites import plan as rewrite
 from xorq.common.exceptions import OperationNotDefinedError
 from xorq.vendor.ibis.common.graph import Graph, _recursive_lookup
 
-from lazyflow_pandas.frames import TEXT
+from lazyflow_pandas.frames import TEXT, column_from_arrow
 
 _ARROW_BOOLEAN = pd.ArrowDtype(pa.bool_())
 _planning = threading.Lock()
@@ -80,6 +81,9 @@ def _kernel(node: Any) -> Any:
 
 def _cast(node: Any, arg: Any, to: Any) -> Any:
     """As the executor casts; but whole numbers beside NULL go to text as such, not by way of floats."""
+    if isinstance(arg, pd.Series) and node.arg.dtype.is_interval():  # to the executor a missing one is a number
+        numbers = column_from_arrow(arg.array._pa_array.cast(to.to_pyarrow()))
+        return pd.Series(numbers, index=arg.index, name=arg.name)
     if isinstance(arg, pd.Series) and node.arg.dtype.is_integer() and to.is_string():
         whole = "UInt64" if node.arg.dtype.is_unsigned_integer() else "Int64"
         return arg.astype(whole).astype(TEXT)
@@ -104,7 +108,40 @@ def _search(node: Any, arg: pd.Series, pattern: str) -> pd.Series:
     return found.to_pandas(types_mapper={pa.bool_(): pd.BooleanDtype()}.get).rename(arg.name)
 
 
-_OWN = {"Cast": _cast, "PandasAggregate": _aggregate, "RegexSearch": _search}
+def _in_values(node: Any, value: Any, options: Any) -> Any:
+    """As the executor has it; but bytes are looked up by Arrow, since numpy's end at a NUL."""
+    if isinstance(value, pd.Series) and node.value.dtype.is_binary():
+        bytes_ = value.array._pa_array
+        found = pc.is_in(bytes_, pa.array(options, bytes_.type))
+        return pd.Series(column_from_arrow(found), index=value.index, name=value.name)
+    return PandasExecutor.visit_InValues(node, value=value, options=options)
+
+
+def _struct_field(node: Any, arg: pd.Series, field: str) -> pd.Series:
+    """In Arrow: the executor reads the dictionaries of Python one by one, and mixes up what is missing in them."""
+    inner = pc.struct_field(arg.array._pa_array, field)
+    return pd.Series(column_from_arrow(inner), index=arg.index, name=field)
+
+
+def _array_contains(node: Any, arg: pd.Series, other: Any) -> pd.Series:
+    """In Arrow: the executor raises where a list is missing."""
+    lists = arg.array._pa_array
+    elements = pc.list_flatten(lists)
+    wanted = pa.scalar(other, elements.type)
+    rows = pc.unique(pc.list_parent_indices(lists).filter(pc.equal(elements, wanted)))
+    found = np.zeros(len(arg), bool)
+    found[rows.to_numpy()] = True
+    return pd.Series(pd.arrays.BooleanArray(found, lists.is_null().to_numpy()), index=arg.index, name=arg.name)
+
+
+_OWN = {
+    "ArrayContains": _array_contains,
+    "Cast": _cast,
+    "InValues": _in_values,
+    "PandasAggregate": _aggregate,
+    "RegexSearch": _search,
+    "StructField": _struct_field,
+}
 
 
 def _settled(node: Any, result: Any) -> Any:

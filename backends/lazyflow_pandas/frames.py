@@ -23,11 +23,12 @@ def frame_from_arrow(table: pa.Table) -> pd.DataFrame:
     Integers and booleans beside NULLs stay what they are (not floats, not objects), text is Arrow's (object text holds
     the interpreter lock while it is searched), dates are whole seconds (objects do not compare), zones are UTC.
     """
-    series = {name: _series(column) for name, column in zip(table.column_names, table.columns, strict=True)}
+    series = {name: column_from_arrow(column) for name, column in zip(table.column_names, table.columns, strict=True)}
     return pd.DataFrame(series, index=pd.RangeIndex(table.num_rows), copy=False)
 
 
-def _series(column: pa.ChunkedArray) -> Any:
+def column_from_arrow(column: pa.ChunkedArray) -> Any:
+    """A column's values as pandas holds them in such a frame."""
     type = column.type
     if pat.is_string(type) or pat.is_null(type):
         text = column.cast(pa.large_string())  # in one chunk: taking scattered rows from many is slow

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from lazyflow.errors import InvalidInput, InvalidValue, UnknownName
-from lazyflow.state import LIST_OPERATORS, NO_VALUE_OPERATORS, OPERATORS, Filter, Scalar, Sort
-from lazyflow.types import NUMBERS, kind
+from lazyflow.fields import find_field
+from lazyflow.state import LIST_OPERATORS, NO_VALUE_OPERATORS, OPERATORS, Condition, Filter, Scalar, Sort
+from lazyflow.types import NUMBERS, is_list, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -25,6 +26,7 @@ _WORD = (
 _OPERATOR = re.compile(f"(?:{_SYMBOL}|{_WORD})\\s*", re.IGNORECASE)
 _QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"|\'[^\']*\'|`[^`]*`')
 _AND = re.compile(rf"({_QUOTED.pattern}|.*?)\s+and\s+({_QUOTED.pattern}|.*)", re.IGNORECASE | re.DOTALL)
+_OR = re.compile(rf"{_QUOTED.pattern}|(?P<or>\s+or\s+)", re.IGNORECASE)
 _BARE = re.compile(r"[^\s=!<>]+")
 _NUMBER = re.compile(r"[+-]?(\d+(\.\d*)?|\.\d+)(e[+-]?\d{1,4})?", re.IGNORECASE)
 _INFINITY = re.compile(r"([+-]?)inf(inity)?", re.IGNORECASE)
@@ -41,11 +43,12 @@ _MEANT = {
 }
 
 
-def parse_filter(text: str, schema: Schema) -> Filter:
-    """The filter that `column operator value` says; the value is read by the type of its column.
+def parse_filter(text: str, schema: Schema) -> Condition:
+    """The filter that `column operator value` says, or the group of several with `or` between them.
 
-    A column's or a value's name is quoted where it would be ambiguous; the values of `in` and `not in` are a list,
-    those of `between` are one too, or have `and` between them.
+    A value is read by the type of its column. A column's name, or a value, is quoted where it would be ambiguous; the
+    values of `in` and `not in` are a list, those of `between` are one too, or have `and` between them. A column is the
+    name of one, or of a field in a struct, as in `address.city`.
 
     Raises
     ------
@@ -62,21 +65,46 @@ def parse_filter(text: str, schema: Schema) -> Filter:
     ('JFK', 'LGA')
     >>> parse_filter("dep_delay between 10 and 20", schema).value
     (10, 20)
+    >>> len(parse_filter("dep_delay > 60 or origin == JFK", schema))
+    2
     >>> parse_filter("dep_delay = 60", schema)
     Traceback (most recent call last):
     lazyflow.errors.UnknownName: filter 'dep_delay = 60': unknown operator '=', did you mean '=='?
     """
-    where = f"filter {text!r}"
     try:
-        column, rest = _column(text.strip(), schema)
-        found = _OPERATOR.match(rest)
-        if found is None:
-            raise _no_operator(rest)
-        operator = found["symbol"] or " ".join(found["word"].lower().split())
-        value = _operand(rest[found.end() :].strip(), operator, schema[column], column)
+        filters = tuple(_filter(part, schema) for part in _alternatives(text, schema))
     except InvalidInput as error:
-        raise type(error)(f"{where}: {error}") from error
+        raise type(error)(f"filter {text!r}: {error}") from error
+    return filters[0] if len(filters) == 1 else filters
+
+
+def _filter(text: str, schema: Schema) -> Filter:
+    column, rest = _column(text.strip(), schema)
+    found = _OPERATOR.match(rest)
+    if found is None:
+        raise _no_operator(rest)
+    operator = found["symbol"] or " ".join(found["word"].lower().split())
+    type = find_field(column, schema).type
+    value = _operand(rest[found.end() :].strip(), operator, type.value_type if is_list(type) else type, column)
     return Filter(column, operator, value)
+
+
+def _alternatives(text: str, schema: Schema) -> list[str]:
+    """The parts between which `or` stands; an `or` that no condition follows belongs to a value."""
+    parts, start = [], 0
+    for found in _OR.finditer(text):
+        if found["or"] and _is_condition(text[found.end() :].strip(), schema):
+            parts.append(text[start : found.start()])
+            start = found.end()
+    return [*parts, text[start:]]
+
+
+def _is_condition(text: str, schema: Schema) -> bool:
+    try:
+        _, rest = _column(text, schema)
+    except InvalidInput:
+        return False
+    return _OPERATOR.match(rest) is not None
 
 
 def parse_sort(text: str, schema: Schema) -> list[Sort]:
@@ -125,8 +153,7 @@ def _column(text: str, schema: Schema) -> tuple[str, str]:
     if found is None:
         raise InvalidInput("expected 'COLUMN OPERATOR VALUE', such as 'dep_delay >= 60'")
     name = _unquoted(found.group())
-    if name not in schema:
-        raise UnknownName.of("column", name, schema)
+    find_field(name, schema)
     return name, text[found.end() :]
 
 

@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 from rich.text import Text
 
+from lazyflow.fields import find_field
 from lazyflow.show.fitting import Lines, beside, cut, fitting
 from lazyflow.show.values import MISSING, shown
+from lazyflow.state import Filter
 from lazyflow.step import Step
 from lazyflow.types import NUMBERS, kind
 from lazyflow.values import python_values
@@ -25,7 +27,9 @@ def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
     names = list(columns or step.schema)
     widest = max(8, min(WIDEST, width // 2))
     state = step.plan.state
-    asked = [condition.column for condition in state.filters] + [key.column for key in state.sort]
+    filters = [item for group in state.filters for item in ([group] if isinstance(group, Filter) else group)]
+    clean = step.plan.stages["clean"].schema
+    asked = [find_field(item.column, clean).column for item in filters] + [key.column for key in state.sort]
     urgent = [] if columns else [names.index(name) for name in asked if name in names]
     part = cache(lambda index: _column(names[index], step.rows[names[index]], widest))
     chosen = fitting(lambda index: part(index).width, len(names), width, urgent)

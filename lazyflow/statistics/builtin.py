@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from lazyflow.expressions import Column, Namespace, literal, never
 from lazyflow.statistics.registry import Edges, Statistic
 from lazyflow.statistics.results import Histogram
-from lazyflow.types import NUMBERS, ORDERED, TEMPORAL, Kind, python_value
+from lazyflow.types import KINDS, NUMBERS, ORDERED, TEMPORAL, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,8 +18,6 @@ if TYPE_CHECKING:
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 10
 """How many of the most frequent values are kept."""
-
-_ALL: frozenset[Kind] = ORDERED | {"other"}
 
 
 def _number(column: Column) -> Column:
@@ -111,11 +109,11 @@ def _float(parts: Mapping[str, pa.Scalar], _: Edges) -> float | None:
 
 BUILTIN = (
     Statistic(
-        "count", "summary", _ALL, lambda counts, _: counts.count,
+        "count", "summary", KINDS, lambda counts, _: counts.count,
         _scalar(lambda column: column.count()), _whole,
     ),
     Statistic(
-        "missing", "summary", _ALL, lambda counts, _: counts.missing,
+        "missing", "summary", KINDS, lambda counts, _: counts.missing,
         _scalar(lambda column: column.isnull().ifelse(1, 0).sum()), _whole,
     ),
     Statistic(

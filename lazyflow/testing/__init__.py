@@ -8,6 +8,7 @@ MODULES = (
     "rows",
     "filters",
     "patterns",
+    "groups",
     "search",
     "sorting",
     "statistics",

@@ -68,9 +68,10 @@ def rows_differ(actual: pa.Table, expected: judge.Frame) -> str | None:
     names = [column.name for column in expected.columns]
     if actual.column_names != names:
         return f"columns {actual.column_names}, expected {names}"
-    types = [column.type for column in expected.columns]
-    if actual.schema.types != types:
-        wrong = [f"{n}: {a}, expected {e}" for n, a, e in zip(names, actual.schema.types, types, strict=True) if a != e]
+    types = [str(column.type) for column in expected.columns]  # as text: equal lists may name their elements otherwise
+    found_types = [str(type) for type in actual.schema.types]
+    if found_types != types:
+        wrong = [f"{n}: {a}, expected {e}" for n, a, e in zip(names, found_types, types, strict=True) if a != e]
         return "types " + "; ".join(wrong)
     if actual.num_rows != expected.length:
         return f"{actual.num_rows} rows, expected {expected.length}: {_few(actual, expected)}"

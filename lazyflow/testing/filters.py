@@ -16,7 +16,7 @@ from lazyflow.state import COMPARISONS, OPERATORS, TEXT_OPERATORS, Filter, State
 from lazyflow.testing import judge
 from lazyflow.testing.check import Disagreements, kept_rows
 from lazyflow.testing.harness import Harness
-from lazyflow.testing.scalars import SAMPLES, TEXTS, Sample, each
+from lazyflow.testing.scalars import LISTS, SAMPLES, TEXTS, Sample, each
 
 THIN = frozenset({"==", "<", ">=", "between", "not in", "is missing"})
 """Operators enough for a type between others of its kind, all of which are asked everything."""
@@ -81,6 +81,11 @@ def test_filters(harness: Harness, sample: Sample) -> None:
 @each(TEXTS[:3])
 def test_parts_of_text(harness: Harness, sample: Sample) -> None:
     check_filters(harness, sample, text_filters_for)
+
+
+@each(LISTS)
+def test_elements_of_lists(harness: Harness, sample: Sample) -> None:
+    check_filters(harness, sample, lambda sample: (Filter("x", "contains", operand) for operand in sample.operands))
 
 
 @pytest.mark.family("floats")

@@ -13,11 +13,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.types as pat
 
-from lazyflow.state import Filter, Sort, State
+from lazyflow.state import Condition, Filter, Sort, State
 from lazyflow.testing.operands import holds
-from lazyflow.types import Kind, canonical, kind
+from lazyflow.types import Kind, canonical, is_list, kind
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,15 @@ class Frame:
     def __getitem__(self, name: str) -> Column:
         return next(column for column in self.columns if column.name == name)
 
+    def named(self, name: str) -> Column:
+        """The column of that name; else the field of a struct that the path leads to, whose names have no dots."""
+        if any(column.name == name for column in self.columns):
+            return self[name]
+        before, _, field = name.rpartition(".")
+        whole = self.named(before)
+        inner = tuple(None if value is None else value[field] for value in whole.values)
+        return Column(name, canonical(whole.type.field(field).type), inner)
+
     def take(self, rows: Sequence[int]) -> Frame:
         """The rows at these positions, in this order."""
         columns = tuple(replace(column, values=tuple(column.values[row] for row in rows)) for column in self.columns)
@@ -72,6 +82,19 @@ def values(column: pa.ChunkedArray) -> tuple[Any, ...]:
         return values(column)
     if pat.is_date64(type):
         return values(column.cast(pa.date32()))
+    if pat.is_struct(type):
+        parts = [values(pc.struct_field(column, position)) for position in range(type.num_fields)]
+        there = column.is_valid().to_pylist()
+        names = [field.name for field in type]
+        return tuple(
+            dict(zip(names, row, strict=True)) if exists else None for exists, *row in zip(there, *parts, strict=True)
+        )
+    if is_list(type):
+        inner = iter(values(pc.list_flatten(column)))
+        return tuple(
+            None if length is None else [next(inner) for _ in range(length)]
+            for length in pc.list_value_length(column).to_pylist()
+        )
     if pat.is_temporal(type):
         width = pa.int32() if type.bit_width == 32 else pa.int64()
         return tuple(column.cast(width).to_pylist())
@@ -82,12 +105,8 @@ def without_nan(value: Any) -> Any:
     """The value with NaN, which is missing, as None; inside nested values too."""
     if isinstance(value, float) and math.isnan(value):
         return None
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
     if isinstance(value, tuple):
         return tuple(without_nan(item) for item in value)
-    if isinstance(value, dict):
-        return {key: without_nan(item) for key, item in value.items()}
     return value
 
 
@@ -97,11 +116,15 @@ def filtered(clean: Frame, state: State) -> Frame:
     return clean.take(rows)
 
 
-def _kept(clean: Frame, row: int, filters: Sequence[Filter]) -> bool:
-    return all(_meets(clean[item.column], row, item) for item in filters)
+def _kept(clean: Frame, row: int, filters: Sequence[Condition]) -> bool:
+    def meets(item: Condition) -> bool:
+        return _meets(clean, row, item) if isinstance(item, Filter) else any(map(meets, item))
+
+    return all(map(meets, filters))
 
 
-def _meets(column: Column, row: int, item: Filter) -> bool:
+def _meets(clean: Frame, row: int, item: Filter) -> bool:
+    column = clean.named(item.column)
     value = column.values[row]
     if item.operator == "is missing":
         return value is None

@@ -34,7 +34,7 @@ TEMPORAL = {"date", "timestamp", "time"}
 
 def statistics(column: Column, origin: Column) -> dict[str, Any]:
     """All statistics of a column; `origin` is the same column in the scope that gives the histogram its edges."""
-    nested = column.kind == "other"
+    nested = column.kind in {"duration", "binary", "list", "other"}
     present = column.present
     return {
         "count": len(present),

@@ -99,6 +99,7 @@ def scopes(rows: list[Row], state: State) -> dict[str, list[Row]]:
     term = state.search.lower()
     filtered = [row for row in clean if term in row["origin"].lower() or term in row["source"].lower()]
     for item in state.filters:
+        assert isinstance(item, Filter)
         kept: Callable[[Row], bool]
         if item.operator == "is missing":
             kept = lambda row, name=item.column: row[name] is None  # type: ignore[misc]  # noqa: E731

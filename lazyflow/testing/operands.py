@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from lazyflow.types import kind
+from lazyflow.types import is_list, kind
 
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MOMENT = re.compile(
@@ -34,6 +34,9 @@ def holds(value: Any, operator: str, asked: Any, type: pa.DataType) -> bool:
         )
     if asked is None:
         return False
+    if is_list(type):
+        assert operator == "contains"
+        return any(item is not None and holds(item, "==", asked, type.value_type) for item in value)
     place = position(asked, type)
     match operator:
         case "==":
@@ -87,6 +90,10 @@ def position(asked: Any, type: pa.DataType) -> Any:
             return datetime.date.fromisoformat(asked).toordinal() - _EPOCH
         case "timestamp" | "time":
             return _moment(asked) * _UNITS[type.unit]
+        case "duration":
+            return _duration(asked) * _UNITS[type.unit]
+        case "binary":
+            return bytes.fromhex(asked.removeprefix("0x"))
     return asked
 
 
@@ -107,6 +114,14 @@ def _as_float(asked: int | float | Decimal, bits: int) -> Any:
         with np.errstate(over="ignore"):
             nearest = float(np.float32(nearest))
     return asked if math.isinf(nearest) else nearest
+
+
+def _duration(text: str) -> Fraction:
+    """Seconds of an ISO 8601 duration of days, hours, minutes and seconds."""
+    found = re.fullmatch(r"(-?)P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:([\d.]+)S)?)?", text)
+    assert found is not None, text
+    days, hours, minutes, seconds = (Fraction(part or 0) for part in found.groups()[1:])
+    return (-1 if found[1] else 1) * (days * 86400 + hours * 3600 + minutes * 60 + seconds)
 
 
 def _moment(text: str) -> Fraction:

@@ -24,6 +24,9 @@ FAMILIES: dict[Kind, str] = {
     "date": "dates",
     "timestamp": "timestamps",
     "time": "times",
+    "duration": "durations",
+    "binary": "binary",
+    "list": "lists",
     "other": "other types",
 }
 """The families of cases that go through the types."""
@@ -216,13 +219,100 @@ TEXTS = [
     ),
 ]
 
-SAMPLES = [*INTEGERS, *FLOATS, *DECIMALS, *BOOLEANS, *DATES, *TIMESTAMPS, *TIMES, *TEXTS]
+_NINETY = {"s": "PT1M30S", "ms": "PT0.09S", "us": "PT0.00009S", "ns": "PT0.00000009S"}
+_HALF = {"s": "PT90.5S", "ms": "PT0.0905S", "us": "PT0.0000905S", "ns": "PT0.0000000905S"}
+
+DURATIONS = [
+    Sample(
+        f"duration {unit}",
+        pa.duration(unit),
+        (90, None, -90, 0, 2**63 - 1, 91, 90, 1 - 2**63, None),
+        (*(sign + text[unit] for text in (_NINETY, _HALF) for sign in ("", "-")), "PT0S", "P200000000000D", "-P69993D",
+         dt.timedelta(days=1), None),
+    )
+    for unit in ("s", "ms", "us", "ns")
+]  # fmt: skip
+
+BINARIES = [
+    Sample(
+        name,
+        type,
+        (b"ab", None, b"\0\xff", b"aa", b"\0\0", b"ab", None),
+        (b"ab", b"", "0x00ff", b"\xff", b"a", None),
+    )
+    for name, type in (
+        ("binary", pa.binary()),
+        ("fixed binary", pa.binary(2)),
+        ("large binary", pa.large_binary()),
+    )
+]
+
+LISTS = [
+    Sample(
+        "list of integers",
+        pa.list_(pa.int64()),
+        ([1, 2], None, [], [None, 3], [2**63 - 1]),
+        (1, 3, 1.5, 2**70, 2**63 - 1, None),
+    ),
+    Sample(
+        "list of floats",
+        pa.list_(pa.float64()),
+        ([1.5, NAN], None, [], [None], [0.0], [-0.0, INF], [1.0, -INF]),
+        (1.5, 0.0, -0.0, NAN, INF, -INF, 0.1, None),
+    ),
+    Sample(
+        "list of text",
+        pa.list_(pa.string()),
+        (["a", None], None, [], ["A", "ab", "😀"], [""]),
+        ("a", "", "😀", "b", None),
+    ),
+    Sample("large list of large text", pa.large_list(pa.large_string()), (["a", None], None, [], ["b"]), ("a", "c")),
+    Sample(
+        "list of categories",
+        pa.list_(pa.dictionary(pa.int8(), pa.string())),
+        (["a", None], None, [], ["b"]),
+        ("a", "c"),
+    ),
+    Sample("list of two", pa.list_(pa.int32(), 2), ([1, 2], None, [None, 3]), (1, 3, 4, None)),
+    Sample("list of booleans", pa.list_(pa.bool_()), ([True, None], None, [], [False]), (True, False)),
+    Sample(
+        "list of decimals",
+        pa.list_(pa.decimal128(10, 2)),
+        ([Decimal("1.50"), None], None, [], [Decimal("-2.25")]),
+        (1.5, Decimal("-2.25"), Decimal("1.505"), None),
+    ),
+    Sample(
+        "list of dates",
+        pa.list_(pa.date32()),
+        ([dt.date(2000, 1, 1), None], None, [], [dt.date(1, 1, 1)]),
+        ("2000-01-01", "0001-01-01", "1999-01-01"),
+    ),
+    Sample(
+        "list of timestamps",
+        pa.list_(pa.timestamp("us")),
+        ([dt.datetime(2000, 1, 1, 12), None], None, []),
+        ("2000-01-01 12:00:00", "2000-01-01 12:00:00.0000001", "2001-01-01"),
+    ),
+    Sample(
+        "list of instants",
+        pa.list_(pa.timestamp("us", "Europe/Berlin")),
+        ([dt.datetime(2000, 1, 1, 12, tzinfo=dt.UTC), None], None, []),
+        ("2000-01-01 12:00:00Z", "2000-01-01 13:00:00+01:00", "2001-01-01"),
+    ),
+    Sample(
+        "list of times",
+        pa.list_(pa.time64("us")),
+        ([dt.time(12), None], None, [], [dt.time(0)]),
+        ("12:00", "00:00", "13:00"),
+    ),
+    Sample("list of binary", pa.list_(pa.binary()), ([b"ab", None], None, [], [b""]), (b"ab", b"", b"c")),
+]
+"""Lists, which `contains` asks for an element."""
+
+SAMPLES = [*INTEGERS, *FLOATS, *DECIMALS, *BOOLEANS, *DATES, *TIMESTAMPS, *TIMES, *DURATIONS, *TEXTS, *BINARIES]
 
 OTHERS = [
-    Sample("binary", pa.binary(), (b"a", None, b"", b"\0\xff"), ()),
-    Sample("fixed binary", pa.binary(2), (b"ab", None, b"\0\xff"), ()),
-    Sample("list", pa.list_(pa.int64()), ([1, 2], None, [], [None, 3]), ()),
-    Sample("list of text", pa.list_(pa.string()), (["a", None], None, []), ()),
+    *LISTS,
     Sample(
         "struct",
         pa.struct([("a", pa.int64()), ("b", pa.string())]),
@@ -230,7 +320,6 @@ OTHERS = [
         (),
     ),
     Sample("map", pa.map_(pa.string(), pa.int64()), ([("a", 1)], None, []), ()),
-    Sample("duration us", pa.duration("us"), (1, None, -5, 86_400_000_000), ()),
     Sample("null", pa.null(), (None, None, None), ()),
 ]
 """Types that are shown and counted as missing or not."""
