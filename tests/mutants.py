@@ -44,7 +44,8 @@ def pytest_sessionfinish(session, exitstatus):
 
 
 CASES = "".join(
-    f"from lazyflow.testing.{name} import *\n" for name in ("phases", "generations", "forks", "isolation", "streams")
+    f"from lazyflow.testing.{name} import *\n"
+    for name in ("phases", "generations", "forks", "isolation", "streams", "wide")
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
 
@@ -100,6 +101,13 @@ MUTANTS = (
         "        self._generation.start()\n        self._generation.wait(timeout)\n",
         "",
         parity("four_of_ten_differ_between_the_phases"),
+    ),
+    Mutant(
+        "columns of a wide table asked about in their order, whichever is in sight",
+        "lazyflow/statistics/view.py",
+        "        open.sort(key=lambda column: column not in urgent)\n",
+        "",
+        ("tests/test_cases.py::test_columns_in_sight_come_first[duckdb-all]",),
     ),
     Mutant(
         "the filtered scope taken for the clean one",

@@ -100,9 +100,10 @@ class XorqBackend(Backend):
         session = statistics if query.deferred else rows
         if isinstance(query, ValueCountsQuery):
             most = self.folding.max_distinct
-            if query.stage.table.op() == opened.source.table.op():
+            wide = len(query.stage.columns) > self.folding.max_columns
+            if query.stage.table.op() == opened.source.table.op() and not wide:
                 return count_source(session, query, opened, token, most)
-            scope = self._statement(session, query.stage.table, opened)
+            scope = self._statement(session, query.table, opened)
             return count_scope(session, query, scope, opened, token, most)
         if isinstance(query, RowsQuery):
             statement = self._window(session, query, opened)

@@ -1,7 +1,8 @@
 """Value counts on DataFusion, column by column: one union of all would scan the scope once per branch anyway.
 
 The source itself is scanned per column, which reads that column only. A scope behind a filter is computed once, held
-block by block, and each block is grouped per column.
+block by block, and each block is grouped per column; so is a wide source, since each scan reads what the file says of
+all columns.
 """
 
 from __future__ import annotations
@@ -37,9 +38,8 @@ def count_source(
 def count_scope(
     session: Session, query: ValueCountsQuery, scope: str, opened: Opened, token: CancelToken, most: int | None
 ) -> pa.Table:
-    """The answer over a scope, given as SQL; a column with more than `most` distinct values is given up."""
-    selected = ", ".join(f'"{column.inside}"' for column in query.columns)
-    stream = session.stream(f"SELECT {selected} FROM ({scope})", opened.scan, opened.watched, token)
+    """The answer over a scope, given as SQL for the columns asked about; one with more than `most` is given up."""
+    stream = session.stream(scope, opened.scan, opened.watched, token)
     name = f"lazyflow_{uuid.uuid4().hex}"
     statements: list[str] = []
     counts: dict[int, pa.Table | None] = {}
@@ -78,7 +78,7 @@ def _blocks(stream: Iterator[pa.RecordBatch]) -> Iterator[list[pa.RecordBatch]]:
 
 def _statement(session: Session, query: ValueCountsQuery, column: SourceColumn, table: Any, most: int | None) -> str:
     """The value counts of a column of `table`, cut where there are more than it may have."""
-    grouped = session.compile(query.group(column).op().replace({query.stage.table.op(): table}).to_expr())
+    grouped = session.compile(query.group(column).op().replace({query.table.op(): table}).to_expr())
     return grouped if most is None else f"SELECT * FROM ({grouped}) LIMIT {most + 1}"
 
 

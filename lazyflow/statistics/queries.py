@@ -143,9 +143,15 @@ class ValueCountsQuery(StatisticsQuery):
             branches.append(grouped.select(column=self.ns.literal(position, "int32"), **values, rows=grouped["rows"]))
         return branches[0] if len(branches) == 1 else self.ns.union(*branches)
 
+    @cached_property
+    def table(self) -> ex.Table:
+        """The columns asked about: compilers go through every column of a table, once for each group of rows."""
+        return self.stage.table.select([column.inside for column in self.columns])
+
     def group(self, column: SourceColumn) -> ex.Table:
         """The value counts of one column, as a table with the columns `value` and `rows`."""
-        return self.stage.table.group_by(value=self.cleaned(column)).aggregate(rows=lambda table: table.count())
+        value = ex.clean(self.ns, self.table[column.inside])
+        return self.table.group_by(value=value).aggregate(rows=lambda table: table.count())
 
     def answer(self, counts: Sequence[tuple[pa.ChunkedArray, pa.ChunkedArray] | None]) -> pa.Table:
         """The answer that `expression` would have, for engines that count in their own way.
@@ -283,7 +289,7 @@ class TopValuesQuery(StatisticsQuery):
 
 class _Cut(ValueCountsQuery):
     def group(self, column: SourceColumn) -> ex.Table:
-        present = self.stage.table.filter(ex.present(self.stage.table[column.inside]))
+        present = self.table.filter(ex.present(self.table[column.inside]))
         counted = present.group_by(value=ex.clean(self.ns, present[column.inside])).aggregate(
             rows=lambda table: table.count()
         )

@@ -197,14 +197,7 @@ class View:
         countable = {column for column in columns if column.kind in CARDINALITY.kinds}
         few = {column for column in countable if self._few(stage, column, known)}
         if any(self._unasked(stage, column, known) for column in countable - few):
-            # One pass answers for all columns of the scope, in sight or not.
-            asked = [
-                Want(self._key(stage, column, CARDINALITY), stage, column, CARDINALITY)
-                for column in stage.columns
-                if column.kind in CARDINALITY.kinds and self._unasked(stage, column, known)
-            ]
-            rows = [want for want in wants if want.column is None]
-            return self._make(AggregateQuery, stage, rows + asked)
+            return self._cardinalities(stage, wants, countable - few, known)
         if few:
             chosen = self._first_columns(wants, few)
             counted = [want for want in wants if want.column in chosen or want.column is None]
@@ -223,6 +216,22 @@ class View:
             return self._make(AggregateQuery, stage, aggregates)
         tops = [want for want in mine if want.statistic.build is None]
         return self._make(TopValuesQuery, stage, tops) if tops else None
+
+    def _cardinalities(
+        self, stage: Stage, wants: Sequence[Want], urgent: set[SourceColumn], known: Known
+    ) -> StatisticsQuery:
+        """Which columns have few distinct values: one pass for all of the scope, in sight or not, unless it is wide."""
+        open = [
+            column
+            for column in stage.columns
+            if column.kind in CARDINALITY.kinds and self._unasked(stage, column, known)
+        ]
+        open.sort(key=lambda column: column not in urgent)
+        asked = [
+            Want(self._key(stage, column, CARDINALITY), stage, column, CARDINALITY)
+            for column in open[: self.folding.max_columns]
+        ]
+        return self._make(AggregateQuery, stage, [want for want in wants if want.column is None] + asked)
 
     def _make(self, form: type[StatisticsQuery], stage: Stage, wants: Sequence[Want]) -> StatisticsQuery:
         return form(stage, wants, self._ns, self.rows_key(stage), self.folding.native or {})
@@ -262,7 +271,7 @@ class View:
     def _cardinality(self, stage: Stage, column: SourceColumn, known: Known) -> int | None:
         """How many distinct values the column has at most in this scope, or None where nobody knows."""
         for scope in self._containing(stage):
-            if column in scope.columns:
+            if scope.by_name.get(column.name) == column:
                 cell = known(self._key(scope, column, CARDINALITY))
                 if cell is not None and cell.error is None:
                     return int(cell.value)

@@ -13,6 +13,7 @@ MODULES = (
     "sorting",
     "statistics",
     "names",
+    "wide",
     "transforms",
     "checked",
     "random_views",

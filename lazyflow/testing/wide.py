@@ -1,0 +1,81 @@
+"""Tables of more columns than fit one query: the same answers, those of the columns in sight first."""
+
+# ruff: noqa: D103 - the name of a case says what it holds
+
+from __future__ import annotations
+
+import pyarrow as pa
+import pytest
+
+from lazyflow.state import Filter, Sort, State
+from lazyflow.statistics.queries import StatisticsQuery
+from lazyflow.testing import judge
+from lazyflow.testing.check import check_rows
+from lazyflow.testing.check_statistics import check_view
+from lazyflow.testing.control import PATIENCE
+from lazyflow.testing.harness import Harness
+
+pytestmark = pytest.mark.family("wide")
+
+WIDTH = 100
+ROWS = 20
+IN_SIGHT = ("c78", "c79", "c3", "c99")
+
+
+def wide() -> pa.Table:
+    """Numbers, text and dates in turn, a tenth of them missing."""
+    columns = {}
+    for position in range(WIDTH):
+        numbers = [None if (row + position) % 10 == 0 else (row * (position + 3)) % 17 for row in range(ROWS)]
+        column = pa.array(numbers, pa.int32())
+        kind = position % 4
+        type = (pa.int64(), pa.float64(), pa.string(), pa.date32())[kind]
+        columns[f"c{position}"] = column.cast(type)
+    return pa.table(columns)
+
+
+STATES = {
+    "all": State(),
+    "searched": State(search="1"),
+    "filtered and sorted": State(filters=(Filter("c99", "is not missing"),), sort=(Sort("c97", descending=True),)),
+    "filtered by many": State(filters=tuple(Filter(f"c{n}", "is not missing") for n in range(0, WIDTH, 11))),
+    "by any of many": State(filters=([Filter(f"c{n}", "==", 4) for n in range(0, WIDTH, 4)],)),
+}
+
+
+@pytest.mark.parametrize("view", STATES)
+def test_a_wide_view(harness: Harness, view: str) -> None:
+    table = wide()
+    with harness.flow(table) as flow:
+        check_rows(flow, STATES[view], judge.view(table, STATES[view]))
+        check_view(flow, table, STATES[view])
+
+
+@pytest.mark.parametrize("state", [State(), State(search="1")], ids=["all", "searched"])
+def test_columns_in_sight_come_first(harness: Harness, state: State) -> None:
+    """Until all that is wanted of them is known, each query asks about them, and about no more columns than it may."""
+    asked: list[tuple[bool, set[str]]] = []
+    with harness.flow(wide()) as flow:
+        step = flow.apply(state, (0, 5), IN_SIGHT)
+
+        def watch(what: str, query: StatisticsQuery) -> None:
+            if what == "started":
+                wants = [want for scope in step.known() for want, cell in scope.cells if cell is None]
+                waiting = any(want.column is not None and want.column.name in IN_SIGHT for want in wants)
+                asked.append((waiting, {column.name for column in query.columns}))
+
+        end = flow.watch_statistics_queries(watch)
+        step.resolve(PATIENCE)
+        end()
+    first = [columns for waiting, columns in asked if waiting]
+    assert first[0] >= set(IN_SIGHT), "one query can be about all of them"
+    assert all(columns & set(IN_SIGHT) for columns in first), "others were asked about before"
+    assert all(len(columns) <= most_columns(harness) for _, columns in asked)
+    assert asked[len(first) :], "the others were asked about after"
+
+
+def most_columns(harness: Harness) -> int:
+    """Most columns in one query of the backend."""
+    engine = harness.backend()
+    engine.close()
+    return engine.folding.max_columns
