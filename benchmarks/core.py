@@ -64,8 +64,8 @@ def bare_query(flow: lf.DataFlow, state: lf.State) -> Callable[[], Any]:
     backend: Any = flow._shared.backend
     query = RowsQuery(plan, *WINDOW)
     if flow.backend == "duckdb":
-        statement = backend._statement(query)
         cursor = backend._opened.connection.cursor()
+        statement = backend._statement(query, backend._opened, cursor)
         return lambda: cursor.sql(statement).to_arrow_table()
     if flow.backend == "xorq":
         session = backend._rows

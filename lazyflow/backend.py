@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, final
 from lazyflow.errors import Cancelled, ContractError, EngineError, LazyflowError, PhaseError
 from lazyflow.expressions import Column, Namespace, literal
 from lazyflow.plan import Plan
-from lazyflow.query import Query, RowsQuery
+from lazyflow.query import Query
 from lazyflow.source import Source
 from lazyflow.statistics.view import Folding, View
 from lazyflow.step import Step
+from lazyflow.windows import Windows
 from lazyflow.work import CancelToken, Generation
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ class Backend(ABC):
         for base in cls.__mro__:
             if base is Backend:
                 continue
-            for method in ("run", "defer"):
+            for method in ("run", "run_rows", "defer"):
                 if method in vars(base):
                     raise ContractError(f"{cls.__name__}: Backend.{method} is final, {base.__name__} overrides it")
 
@@ -156,18 +157,18 @@ class Backend(ABC):
         What it returns holds the rows of the new view and the statistics that were already known, and no deferred query
         was issued between its call and its return.
         """
-
-        def fetch(window: tuple[int, int], token: CancelToken) -> pa.Table:
-            if window[0] == window[1]:
-                return plan.no_rows()
-            with rows_phase():
-                return self.run(RowsQuery(plan, *window), token)
-
+        windows = Windows(plan, generation, self.run_rows)
         rows = generation.first_rows(window)
         if rows is None:
-            rows = fetch(window, generation.rows_token)
+            rows = windows.fetch(window, generation.rows_token)
             generation.keep_first_rows(window, rows)
-        return Step(plan, view, window, rows, generation, fetch)
+        return Step(plan, view, window, rows, generation, windows.fetch)
+
+    @final
+    def run_rows(self, query: Query, token: CancelToken) -> pa.Table:
+        """Run a query in the rows phase."""
+        with rows_phase():
+            return self.run(query, token)
 
 
 def _first_line(error: BaseException) -> str:

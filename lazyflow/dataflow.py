@@ -6,6 +6,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from importlib.metadata import entry_points
 from types import TracebackType
@@ -13,10 +14,18 @@ from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from cachetools import LRUCache
 
-from lazyflow.backend import Backend, rows_phase
+from lazyflow.backend import Backend
 from lazyflow.cache import DEFAULT_BYTES, Cache
 from lazyflow.data import expression_family, is_frame
-from lazyflow.errors import BackendNotInstalled, Cancelled, InvalidInput, LazyflowError, Superseded, UnknownName
+from lazyflow.errors import (
+    BackendNotInstalled,
+    Cancelled,
+    EngineError,
+    InvalidInput,
+    LazyflowError,
+    Superseded,
+    UnknownName,
+)
 from lazyflow.memo import Memo
 from lazyflow.plan import Plan, Transform, Transforms, check_columns, check_window, compile_plan
 from lazyflow.query import CountQuery, RowsQuery
@@ -27,7 +36,8 @@ from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import STAGES_KEPT, View
 from lazyflow.step import Step
 from lazyflow.threads import Threads
-from lazyflow.work import CancelToken, Watcher, Work, run_cancellable
+from lazyflow.windows import by_number
+from lazyflow.work import ROW_NUMBERS_BYTES, CancelToken, Watcher, Work, run_cancellable
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,11 +86,11 @@ class Update:
 class _Shared:
     """What a flow and its forks have in common: backend, source, work, and how many of them are open."""
 
-    def __init__(self, data: Any, backend: Backend, cache: Cache) -> None:
+    def __init__(self, data: Any, backend: Backend, cache: Cache, row_numbers_bytes: int) -> None:
         self.data = data
         self.backend = backend
         self.source: Source = backend.open(data)
-        self.work = Work(backend.run, cache)
+        self.work = Work(backend.run, cache, row_numbers_bytes)
         self.compiling = threading.Lock()
         self.plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
         self.wants: Memo[object, tuple[Want, ...]] = Memo(STAGES_KEPT)
@@ -100,6 +110,8 @@ class DataFlow:
         frame, xorq for a xorq expression, DuckDB for everything else.
     cache_bytes
         Bound on the memory for known statistics, in bytes.
+    row_numbers_bytes
+        Bound on the memory for row numbers of views, in bytes: see `Step.prepare`. With 0 none are prepared.
 
     Raises
     ------
@@ -120,10 +132,17 @@ class DataFlow:
     47.5
     """
 
-    def __init__(self, source: Any, backend: str | Backend | None = None, *, cache_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(
+        self,
+        source: Any,
+        backend: str | Backend | None = None,
+        *,
+        cache_bytes: int = DEFAULT_BYTES,
+        row_numbers_bytes: int = ROW_NUMBERS_BYTES,
+    ) -> None:
         engine = load_backend(backend if backend is not None else choose_backend(source))
         try:
-            self._shared = _Shared(source, engine, Cache(cache_bytes))
+            self._shared = _Shared(source, engine, Cache(cache_bytes), row_numbers_bytes)
         except BaseException:
             engine.close()
             raise
@@ -214,10 +233,20 @@ class DataFlow:
         return self._rows(state, window, CancelToken())
 
     def _rows(self, state: State, window: tuple[int, int], token: CancelToken) -> pa.Table:
-        start, stop = check_window(window)
+        window = check_window(window)
         plan = self.compile(state)
-        with rows_phase():
-            return self._shared.backend.run(RowsQuery(plan, start, stop), token)
+        run = self._shared.backend.run_rows
+        with suppress(EngineError):  # the engine is asked again without row numbers, and then says what is wrong
+            rows = by_number(plan, window, self._row_numbers(plan), run, token)
+            if rows is not None:
+                return rows
+        return run(RowsQuery(plan, *window), token)
+
+    def _row_numbers(self, plan: Plan) -> pa.Array | None:
+        """The row numbers of a view, if some step had them prepared."""
+        prepared = self._shared.work.row_numbers
+        query = self._view(plan, ()).prepare_query(prepared.size)
+        return prepared.get(query.key) if query is not None else None
 
     def row_count(self, state: State) -> int:
         """The number of rows of the state's view.
@@ -235,8 +264,10 @@ class DataFlow:
         known = self._shared.work.cache.get(view.rows_key(plan.stages["shown"]))
         if known is not None:
             return int(known.value)
-        with rows_phase():
-            answer = self._shared.backend.run(CountQuery(plan), token)
+        numbers = self._row_numbers(plan)
+        if numbers is not None:
+            return len(numbers)
+        answer = self._shared.backend.run_rows(CountQuery(plan), token)
         return int(answer["rows"][0].as_py())
 
     def apply(self, state: State, window: tuple[int, int] = (0, 100), columns: Iterable[str] = ()) -> Step:

@@ -18,12 +18,16 @@ class Memo(Generic[K, V]):
     Parameters
     ----------
     size
-        How many are kept.
+        How many are kept, or how much of what `size_of` says: bytes, for one.
+    size_of
+        The size of a result; one that is larger than `size` is not kept.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, size_of: Callable[[V], int] = lambda _: 1) -> None:
+        self.size = size
+        self._size_of = size_of
         self._lock = threading.Lock()
-        self._kept: LRUCache[K, V] = LRUCache(size)
+        self._kept: LRUCache[K, V] = LRUCache(size, size_of)
 
     def get(self, key: K) -> V | None:
         """What is kept under that key, or None."""
@@ -44,7 +48,13 @@ class Memo(Generic[K, V]):
     def put(self, key: K, value: V) -> None:
         """Keep it under that key."""
         with self._lock:
-            self._kept[key] = value
+            if self._size_of(value) <= self.size:
+                self._kept[key] = value
+
+    @property
+    def total(self) -> int:
+        """The size of all that is kept."""
+        return int(self._kept.currsize)
 
     def clear(self) -> None:
         """Forget everything."""

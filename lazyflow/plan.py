@@ -144,15 +144,18 @@ class Plan:
     def _sorted(self, cut: Callable[[ex.Table], ex.Table]) -> ex.Table:
         """The shown table sorted, then `cut`; the limit sits on the sort itself, where engines turn both into one."""
         table, names = self.shown, [column.inside for column in self.stages["shown"].columns]
-        keys = self.sort_keys
-        if not keys:
+        if not self.sort_keys:
             return cut(table)
         if self.positional:
             table = table.mutate(**{ROW_NUMBER: self.ns.row_number()})
-        order = [self._sort_key(table[name], descending) for name, descending in keys]
+        return cut(self.sorted_by_keys(table)).select(names)
+
+    def sorted_by_keys(self, table: ex.Table) -> ex.Table:
+        """The shown table sorted; where it is `positional`, it has a column `ROW_NUMBER`, by which ties are broken."""
+        order = [self._sort_key(table[name], descending) for name, descending in self.sort_keys]
         if self.positional:
             order.append(table[ROW_NUMBER].asc())
-        return cut(table.order_by(order)).select(names)
+        return table.order_by(order)
 
     def _sort_key(self, column: ex.Column, descending: bool) -> ex.Column:
         if column.type().is_nested():

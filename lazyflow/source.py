@@ -99,12 +99,16 @@ class Source:
     positional
         Whether the engine returns the rows of `table`, and of filters and projections over it, in one order that
         repeats from query to query. Where it does not, views are ordered by the values of all their columns.
+    numbered
+        Whether the engine fetches rows by their numbers: it answers a `RowsQuery` that has `numbers`, and a
+        `PrepareQuery`. Only of use where the source is positional too.
     """
 
     table: Table
     columns: tuple[SourceColumn, ...]
     fingerprint: Fingerprint
     positional: bool = False
+    numbered: bool = False
 
     @property
     def schema(self) -> Mapping[str, pa.DataType]:

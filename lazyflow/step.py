@@ -11,6 +11,7 @@ from lazyflow.errors import Cancelled, LazyflowError
 from lazyflow.plan import Plan, check_window
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import KnownScope, View
+from lazyflow.threads import Threads
 from lazyflow.work import CancelToken, Generation, run_cancellable
 
 if TYPE_CHECKING:
@@ -122,6 +123,52 @@ class Step:
     async def fetch_async(self, window: tuple[int, int]) -> pa.Table:
         """As `fetch`, without blocking the event loop; a cancelled task stops the query."""
         return await run_cancellable(self.fetch, window)
+
+    def prepare(self, timeout: float | None = None) -> bool:
+        """Prepare the row numbers of this view, with which windows anywhere in it are quick, and wait for them.
+
+        It is done in the background without being asked where it pays: once all statistics of a view of many rows are
+        known, and once somebody looks beyond the first rows of one whose windows take long. Until then, and where row
+        numbers are of no use, windows hold the same rows, and may take longer the further down they are.
+
+        Parameters
+        ----------
+        timeout
+            Seconds to wait; None waits as long as it takes.
+
+        Returns
+        -------
+        bool
+            Whether they are there. They are not where the engine has no use for them (the view is the source itself, or
+            the source has no row numbers), failed at them, or where they are more than `row_numbers_bytes`.
+
+        Raises
+        ------
+        Superseded
+            If a newer state took this one's place, before or while waiting.
+        TimeoutError
+            After `timeout`; the work goes on.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from lazyflow import DataFlow, Sort, State
+        >>> with DataFlow(pa.table({"x": [3, 1, 2]})) as flow:
+        ...     step = flow.apply(State(sort=[Sort("x")]), (0, 1))
+        ...     step.prepare(), step.fetch((1, 3))["x"].to_pylist()
+        (True, [2, 3])
+        """
+        self._generation.check()
+        self._generation.prepare()
+        return self._generation.wait_prepared(timeout)
+
+    async def prepare_async(self) -> bool:
+        """As `prepare`, without blocking the event loop."""
+        return await Threads().run(self.prepare)
+
+    def start(self) -> None:
+        """Let the statistics phase begin, and what comes after it, without waiting for any of it."""
+        self._generation.start()
 
     def give_up(self, fault: LazyflowError) -> None:
         """Wait no longer for statistics from an engine that does not answer: who waits gets `fault`.

@@ -4,6 +4,9 @@ Nothing is ever queued. There are generations, each the set of content keys that
 A worker thread takes the most urgent query that somebody wants, runs it, keeps the result, and looks again; it lives
 only while there is something to do. A newer generation of the same owner replaces the older one: a running query that
 nobody wants any more is cancelled, one that is still wanted goes on.
+
+Beside statistics a generation may want the row numbers of its view, which make windows far down quick. They come after
+the statistics in sight, and are kept by content key too, within a bound of bytes of their own.
 """
 
 from __future__ import annotations
@@ -11,12 +14,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from lazyflow.cache import Cache
 from lazyflow.errors import Cancelled, EngineError, LazyflowError, Superseded
+from lazyflow.memo import Memo
+from lazyflow.query import PrepareQuery
 from lazyflow.statistics.results import Cell
 from lazyflow.threads import Call, Threads, dismiss_idle, spawn
 
@@ -29,6 +34,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("lazyflow.work")
 
 R = TypeVar("R")
+
+ROW_NUMBERS_BYTES = 128 * 2**20
 
 _PATIENCE = 5.0
 """Seconds for which `close` waits for a query that was given up: it may never come back."""
@@ -102,6 +109,15 @@ class Wanted(Protocol):
     def next_query(self, known: Known) -> StatisticsQuery | None:
         """The most urgent query for what is not known, or None."""
 
+    def sight_known(self, known: Known) -> bool:
+        """Whether all cells of the columns in sight are known."""
+
+    def rows_known(self, known: Known) -> int | None:
+        """The number of the view's rows, if it is known."""
+
+    def prepare_query(self, max_bytes: int) -> PrepareQuery | None:
+        """The query for its row numbers; None where the engine has no use for them."""
+
 
 class Generation:
     """One view's claim: what it wants, what of it is known, and whether a newer view has replaced it.
@@ -122,6 +138,8 @@ class Generation:
         self._fault: LazyflowError | None = None
         self._rows: tuple[tuple[int, int], pa.Table] | None = None
         self._asked: object = None
+        self.prepare_query = wanted.prepare_query(work.row_numbers.size)
+        self._numbers: Literal["unasked", "asked", "given", "failed"] = "unasked"
         self.queries_started = 0
         self.queries_cancelled = 0
 
@@ -157,6 +175,35 @@ class Generation:
     def keep_first_rows(self, window: tuple[int, int], rows: pa.Table) -> None:
         """Keep the rows of a window for an equal state."""
         self._rows = (window, rows)
+
+    @property
+    def row_numbers(self) -> pa.Array | None:
+        """The row numbers of the view in its order, if they are prepared and kept."""
+        query = self.prepare_query
+        if query is None or self._superseded or self._numbers == "failed":
+            return None
+        return self._work.row_numbers.get(query.key)
+
+    def prepare(self) -> None:
+        """Have the row numbers prepared: from now on the worker computes them once the statistics in sight are known.
+
+        Nothing happens where the engine has no use for them, or failed at them before.
+        """
+        self._work.prepare(self)
+
+    def distrust_row_numbers(self) -> None:
+        """Do without row numbers from now on: the engine failed at them."""
+        self._numbers = "failed"
+
+    def wait_prepared(self, timeout: float | None = None) -> bool:
+        """Block until the row numbers are there, or known not to come; which of the two. As `wait` otherwise."""
+        return self._work.wait_prepared(self, timeout)
+
+    def wants(self, query: StatisticsQuery | PrepareQuery) -> bool:
+        """Whether a query's answer is for this view."""
+        if isinstance(query, PrepareQuery):
+            return self.prepare_query is not None and self.prepare_query.key == query.key
+        return bool(query.concerns & self.wanted.keys)
 
     @property
     def settled(self) -> bool:
@@ -204,15 +251,23 @@ class Work:
         Executes a query, as `Backend.run` does.
     cache
         Where results are kept.
+    row_numbers_bytes
+        Bound on the row numbers that are kept, in bytes.
     """
 
-    def __init__(self, run: Callable[[StatisticsQuery, CancelToken], pa.Table], cache: Cache) -> None:
+    def __init__(
+        self,
+        run: Callable[[StatisticsQuery | PrepareQuery, CancelToken], pa.Table],
+        cache: Cache,
+        row_numbers_bytes: int = ROW_NUMBERS_BYTES,
+    ) -> None:
         self._run = run
         self.cache = cache
+        self.row_numbers: Memo[Hashable, pa.Array] = Memo(row_numbers_bytes, lambda numbers: numbers.nbytes)
         self._changed = threading.Condition()
         self._current: dict[object, Generation] = {}
         self._numbers: dict[object, int] = {}
-        self._running: StatisticsQuery | None = None
+        self._running: StatisticsQuery | PrepareQuery | None = None
         self._token = CancelToken()
         self._worker: Call | None = None
         self._last_worker: Call | None = None
@@ -261,6 +316,7 @@ class Work:
         """Take every generation out, since the source they were made for is no longer current."""
         for owner in list(self._current):
             self.end(owner)
+        self.row_numbers.clear()
 
     def close(self) -> None:
         """Withdraw everything and wait for the worker to leave the engine."""
@@ -280,8 +336,45 @@ class Work:
         with self._changed:
             generation._started = True
             self._claims += 1
-            if self._worker is None and not generation.settled:
+            if self._worker is None and (not generation.settled or self._pays(generation)):
                 self._start_worker()
+
+    def prepare(self, generation: Generation) -> None:
+        """See `Generation.prepare`."""
+        with self._changed:
+            query = generation.prepare_query
+            if query is None or generation._numbers in ("asked", "failed") or generation.superseded:
+                return
+            if generation.row_numbers is not None:
+                return
+            rows = generation.wanted.rows_known(generation.known)
+            if rows is not None and not query.fits(rows):
+                generation._numbers = "failed"
+                return
+            generation._numbers = "asked"
+            self._claims += 1
+            if self._worker is None:
+                self._start_worker()
+
+    def wait_prepared(self, generation: Generation, timeout: float | None) -> bool:
+        """See `Generation.wait_prepared`."""
+        with self._changed:
+            done = self._changed.wait_for(lambda: generation.superseded or generation._numbers != "asked", timeout)
+            generation.check()
+            if not done:
+                raise TimeoutError(f"row numbers were not prepared after {timeout} seconds")
+            return generation.row_numbers is not None
+
+    def _pays(self, generation: Generation) -> bool:
+        """Whether row numbers are worth preparing although nobody asked: everything else is known, and rows are many.
+
+        Once for a view: those that others displaced are prepared again only where somebody misses them.
+        """
+        query = generation.prepare_query
+        if query is None or not generation._started or generation._numbers != "unasked" or not generation.complete:
+            return False
+        rows = generation.wanted.rows_known(generation.known)
+        return rows is not None and query.pays(rows) and generation.row_numbers is None
 
     def _start_worker(self) -> None:
         self._worker = self._last_worker = spawn(self._loop, "lazyflow-statistics")
@@ -296,14 +389,15 @@ class Work:
             running = self._running
             if running is None or generation.settled:
                 return
-            if not (running.concerns & generation.wanted.keys or self._token.cancelled):
+            if not (generation.wants(running) or isinstance(running, PrepareQuery) or self._token.cancelled):
                 return
             self._token.cancel()
             self._running = None
             if self._worker is not None:
                 self._given_up = [call for call in [*self._given_up, self._worker] if not call.join(0)]
+            concerned = self._without(running, fault)  # else the new worker would ask the same
             self._start_worker()
-        self._break(running, fault)
+        self._notify(concerned)
 
     def wait(self, generation: Generation, timeout: float | None) -> None:
         """See `Generation.wait`."""
@@ -332,8 +426,8 @@ class Work:
         generation._superseded = True
         generation.rows_token.cancel()
         running = self._running
-        if running is not None and not any(running.concerns & g.wanted.keys for g in self._current.values()):
-            generation.queries_cancelled += bool(running.concerns & generation.wanted.keys)
+        if running is not None and not any(g.wants(running) for g in self._current.values()):
+            generation.queries_cancelled += not isinstance(running, PrepareQuery) and generation.wants(running)
             self._token.cancel()
 
     def _notify(self, generations: list[Generation]) -> None:
@@ -360,41 +454,76 @@ class Work:
                     self._worker = self._running = None
                     return
                 asking, query = found
-                asking._asked = (type(query), query.cells)
+                if not isinstance(query, PrepareQuery):
+                    asking._asked = (type(query), query.cells)
                 self._current[asking._owner] = self._current.pop(asking._owner)
                 self._running, self._token = query, CancelToken()
                 token = self._token
                 for generation in self._current.values():
-                    generation.queries_started += bool(query.concerns & generation.wanted.keys)
+                    generation.queries_started += not isinstance(query, PrepareQuery) and generation.wants(query)
             try:
-                self._execute(query, token)
+                if isinstance(query, PrepareQuery):
+                    self._prepare(query, token)
+                else:
+                    self._execute(query, token)
             except Cancelled:
-                log.debug("cancelled: %d cells", len(query.cells))
+                log.debug("cancelled: %s", type(query).__name__)
             except BaseException as error:  # whatever it is: without a worker nobody would get statistics any more
-                log.exception("a statistics query broke")
-                self._break(query, EngineError(f"a statistics query broke: {type(error).__name__}: {error}"))
+                log.exception("%s broke", type(query).__name__)
+                fault = EngineError(f"a statistics query broke: {type(error).__name__}: {error}")
+                with self._changed:
+                    concerned = self._without(query, fault)
+                self._notify(concerned)
             finally:
                 with self._changed:
                     if self._worker is me:
                         self._running = None
 
-    def _break(self, query: StatisticsQuery, fault: LazyflowError) -> None:
-        """End the generations that want a query which can neither be answered nor split: they would ask it for ever."""
-        with self._changed:
-            broken = [g for g in self._current.values() if query.concerns & g.wanted.keys]
-            for generation in broken:
-                generation._fault = fault
-        self._notify(broken)
+    def _without(self, query: StatisticsQuery | PrepareQuery, fault: LazyflowError) -> list[Generation]:
+        """Settle those who want a query which can neither be answered nor split: they would ask it for ever.
 
-    def _next(self) -> tuple[int, tuple[Generation, StatisticsQuery] | None]:
+        Statistics end with the fault; without row numbers, a view is as before.
+        """
+        concerned = [g for g in self._current.values() if g.wants(query)]
+        for generation in concerned:
+            if isinstance(query, PrepareQuery):
+                generation._numbers = "failed"
+            else:
+                generation._fault = fault
+        return concerned
+
+    def _prepare(self, query: PrepareQuery, token: CancelToken) -> None:
+        """Compute row numbers and keep them, if they are not too many."""
+        try:
+            numbers = self._run(query, token).column(0).combine_chunks()
+        except Cancelled:
+            raise
+        except LazyflowError as error:
+            log.warning("row numbers were not prepared: %s", error)
+            with self._changed:
+                concerned = self._without(query, error)
+        else:
+            self.row_numbers.put(query.key, numbers)
+            with self._changed:
+                concerned = [g for g in self._current.values() if g.wants(query)]
+                for generation in concerned:
+                    generation._numbers = "given"
+        self._notify(concerned)
+
+    def _next(self) -> tuple[int, tuple[Generation, StatisticsQuery | PrepareQuery] | None]:
         """The next query that somebody wants, and the state of claims that it was made for; owners take turns.
+
+        Row numbers that somebody asked for come before statistics that nobody sees; others come last of all.
 
         Queries are made outside of the lock: that takes milliseconds, and event loops wait for the lock.
         """
         with self._changed:
             claims, current = self._claims, list(self._current.values())
+        asked = next((g for g in current if g._numbers == "asked" and not g.superseded), None)
         for generation in current:
             if not generation._started or generation._fault is not None or generation.superseded:
+                continue
+            if asked is not None and generation.wanted.sight_known(generation.known):
                 continue
             try:
                 query = generation.wanted.next_query(generation.known)
@@ -411,6 +540,9 @@ class Work:
             with self._changed:
                 generation._fault = fault
             self._notify([generation])
+        for generation in [asked] if asked is not None else [g for g in current if self._pays(g)]:
+            assert generation.prepare_query is not None
+            return claims, (generation, generation.prepare_query)
         return claims, None
 
     def _execute(self, query: StatisticsQuery, token: CancelToken) -> None:
@@ -455,7 +587,7 @@ class Work:
     def _deliver(self, query: StatisticsQuery, cells: dict[CellKey, Cell]) -> None:
         self.cache.put(cells)
         with self._changed:
-            concerned = [g for g in self._current.values() if query.concerns & g.wanted.keys]
+            concerned = [g for g in self._current.values() if g.wants(query)]
             for generation in concerned:
                 generation._cells.update(cells)
         self._notify(concerned)

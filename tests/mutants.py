@@ -45,7 +45,7 @@ def pytest_sessionfinish(session, exitstatus):
 
 CASES = "".join(
     f"from lazyflow.testing.{name} import *\n"
-    for name in ("phases", "generations", "forks", "isolation", "streams", "wide")
+    for name in ("phases", "generations", "forks", "isolation", "streams", "wide", "deep")
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
 
@@ -74,7 +74,7 @@ def wire(name: str, backend: str = "duckdb") -> tuple[str, ...]:
     return (f"tests/test_round_trips.py::test_{name}[{backend}]",)
 
 
-RUNNING = "not any(running.concerns & g.wanted.keys for g in self._current.values())"
+RUNNING = "not any(g.wants(running) for g in self._current.values())"
 KEY = "self.plan.source.fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin"
 SHARED_PHASE = """
 class _Everywhere:
@@ -415,6 +415,77 @@ MUTANTS = (
         "            self._running = None\n            if self._worker is not None:\n",
         "            return\n            if self._worker is not None:\n",
         ("tests/test_faults.py::test_statistics_that_hang_are_given_up_and_a_newer_state_has_its_own[duckdb]",),
+    ),
+    Mutant(
+        "row numbers of another order",
+        "lazyflow/query.py",
+        'plan.stages["shown"].digest, plan.sort_keys)',
+        'plan.stages["shown"].digest)',
+        parity("each_view_has_row_numbers_of_its_own_and_keeps_them"),
+    ),
+    Mutant(
+        "row numbers of another search",
+        "lazyflow/query.py",
+        'plan.source.fingerprint.value, plan.stages["shown"].digest, plan.sort_keys)',
+        "plan.source.fingerprint.value, plan.sort_keys)",
+        parity("each_view_has_row_numbers_of_its_own_and_keeps_them"),
+    ),
+    Mutant(
+        "ties by no position",
+        "lazyflow/plan.py",
+        "            order.append(table[ROW_NUMBER].asc())\n",
+        "            order.append(table[ROW_NUMBER].desc())\n",
+        parity("windows_are_the_same_before_and_after", backend="duckdb-ties"),
+    ),
+    Mutant(
+        "rows by number in the order of the source",
+        "lazyflow/query.py",
+        "rows if self.numbers is None else rows.take(self._places)",
+        "rows",
+        parity("windows_are_the_same_before_and_after", backend="duckdb-ties"),
+    ),
+    Mutant(
+        "rows by number that were not found",
+        "lazyflow/query.py",
+        "        if self.numbers is not None and answer.num_rows != len(self.numbers):\n",
+        "        if False:\n",
+        parity("an_engine_that_fails_leaves_the_view_as_it_was", backend="duckdb-at some rows by number"),
+    ),
+    Mutant(
+        "row numbers in the rows phase",
+        "lazyflow/query.py",
+        "    deferred = True\n",
+        "    deferred = False\n",
+        parity("row_numbers_are_no_part_of_the_rows_phase"),
+    ),
+    Mutant(
+        "unwanted row numbers are not cancelled",
+        "lazyflow/work.py",
+        "            return self.prepare_query is not None and self.prepare_query.key == query.key\n",
+        "            return True\n",
+        parity("a_newer_state_takes_row_numbers_off_the_engine"),
+    ),
+    Mutant(
+        "windows wait for row numbers",
+        "lazyflow/windows.py",
+        "        query, straight = RowsQuery(self.plan, *window), CancelToken()\n",
+        "        self.generation.wait_prepared()\n"
+        "        query, straight = RowsQuery(self.plan, *window), CancelToken()\n",
+        parity("windows_are_the_same_while_row_numbers_are_prepared"),
+    ),
+    Mutant(
+        "row numbers without a bound",
+        "lazyflow/work.py",
+        "Memo(row_numbers_bytes, lambda numbers: numbers.nbytes)",
+        "Memo(row_numbers_bytes)",
+        parity("row_numbers_are_kept_within_a_bound"),
+    ),
+    Mutant(
+        "row numbers before statistics in sight",
+        "lazyflow/work.py",
+        "            if asked is not None and generation.wanted.sight_known(generation.known):\n",
+        "            if asked is not None:\n",
+        ("tests/test_deep.py::test_row_numbers_come_after_what_is_in_sight_and_before_the_rest",),
     ),
 )
 

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pyarrow as pa
 import pytest
 
+import lazyflow.windows
+from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.testing import Harness
 from lazyflow.testing.interleavings import Violation, World, explore, modelled, over
+from lazyflow.testing.modelled import ModelledBackend
+from lazyflow.work import CancelToken
 
 HAPPENS = (
     *("thread goes on", "rows query", "statistics query", "query fails", "hang", "change", "rows request"),
@@ -20,6 +25,37 @@ HAPPENS = (
 def test_a_few_interleavings() -> None:
     counts = explore(1_500, seed=1_000)
     assert all(counts[what] for what in (*HAPPENS, "file replaced", "file taken or brought back")), counts
+
+
+@pytest.fixture
+def deep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Row numbers are prepared of every view, ahead, and whenever somebody looks beyond its first rows."""
+    monkeypatch.setattr(PrepareQuery, "MANY_ROWS", 1)
+    monkeypatch.setattr(lazyflow.windows, "SLOW", -1)
+
+
+@pytest.mark.usefixtures("deep")
+def test_a_few_interleavings_with_row_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
+    by_number: Counter[str] = Counter()
+    execute = ModelledBackend.execute
+
+    def counted(self: ModelledBackend, query: Query, token: CancelToken) -> pa.Table:
+        answer = execute(self, query, token)
+        by_number["prepared"] += isinstance(query, PrepareQuery)
+        by_number["rows"] += isinstance(query, RowsQuery) and query.numbers is not None
+        return answer
+
+    monkeypatch.setattr(ModelledBackend, "execute", counted)
+    counts = explore(2_500, seed=2_000)
+    assert all(counts[what] for what in (*HAPPENS, "file replaced", "file taken or brought back")), counts
+    assert by_number["prepared"] > 20, by_number
+    assert by_number["rows"] > 5, by_number
+
+
+@pytest.mark.usefixtures("deep")
+def test_a_share_of_them_with_row_numbers_on_each_engine(harness: Harness) -> None:
+    counts = explore(300, over(harness.backend), seed=8, files_change=False)
+    assert counts["RowsFrame"], counts
 
 
 @pytest.mark.long

@@ -7,10 +7,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+import pytest
+
 import lazyflow as lf
 from lazyflow.client import Client, connect
 from lazyflow.protocol import StateFrame, StatsUpdate
-from lazyflow.query import RowsQuery
+from lazyflow.query import PrepareQuery, RowsQuery
 from lazyflow.testing import Harness
 from lazyflow.testing.control import PATIENCE, controlled
 from lazyflow.testing.phases import FLIGHTS
@@ -210,5 +212,24 @@ def test_rows_do_not_wait_for_statistics(harness: Harness) -> None:
                 assert not client.view.complete
                 control.release()
                 await client.settled()
+
+    run(main())
+
+
+def test_a_known_view_in_another_order_has_its_row_numbers_prepared(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is pending then, and yet there is something to do before somebody scrolls."""
+    monkeypatch.setattr(PrepareQuery, "MANY_ROWS", 1)
+
+    async def main() -> None:
+        with controlled(harness, FLIGHTS) as (flow, control):
+            if not flow._shared.source.numbered or flow._shared.backend.folding.keeps_rows:
+                return
+            async with serving(flow) as server, connect(server.url) as client:
+                await settled(client)
+                await client.apply(lf.State(sort=[lf.Sort("delay")]))
+                came = lambda: any(isinstance(visit.query, PrepareQuery) for visit in control.visits)  # noqa: E731
+                await asyncio.to_thread(control.wait_for, came, "row numbers are asked for")
 
     run(main())

@@ -51,6 +51,16 @@ class Wants:
         self.identity = identity or letters
         self.keys = frozenset(letters)
         self.silent = silent
+        self.in_sight = letters
+
+    def sight_known(self, known):
+        return all(known(letter) is not None for letter in self.in_sight)
+
+    def rows_known(self, known):
+        return None
+
+    def prepare_query(self, max_bytes):
+        return None
 
     def next_query(self, known):
         unknown = [letter for letter in self.letters if known(letter) is None]

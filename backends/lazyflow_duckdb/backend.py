@@ -16,8 +16,9 @@ from lazyflow.data import expression_family, is_arrow, is_frame, source_error, u
 from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Namespace, Table
 from lazyflow.memo import Memo
-from lazyflow.plan import Plan
-from lazyflow.query import Query, RowsQuery
+from lazyflow.numbering import row_numbers
+from lazyflow.plan import ROW_NUMBER, Plan
+from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
 from lazyflow.statistics.queries import Native, ValueCountsQuery
 from lazyflow.statistics.view import Folding
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 
 _SCOPE = "lazyflow_scope"
+_NUMBERED = "lazyflow_numbered"
+_ROWS = "lazyflow_rows"
+_BATCH_ROWS = 1_000_000
 
 
 class DuckDBBackend(Backend):
@@ -56,6 +60,7 @@ class DuckDBBackend(Backend):
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._opened: Opened | None = None
         self._statements: Memo[Plan, str] = Memo(64)
+        self._by_number: Memo[Plan, str] = Memo(64)
         self._templates: Memo[Any, str] = Memo(16)
 
     @property
@@ -87,13 +92,16 @@ class DuckDBBackend(Backend):
         """The answer to a query, on a cursor of its own."""
         opened = self._opened
         assert opened is not None
-        statement = self._statement(query)
         cursor = opened.connection.cursor()
         done = threading.Event()
         try:
             opened.prepare(cursor)
+            statement = self._statement(query, opened, cursor)
             with token.on_cancel(lambda: _interrupt(cursor, done)):
-                return cursor.sql(statement).to_arrow_table()
+                answer = cursor.sql(statement)
+                if isinstance(query, PrepareQuery):
+                    return query.collect(batch.column(0) for batch in answer.to_arrow_reader(_BATCH_ROWS))
+                return answer.to_arrow_table()
         finally:
             done.set()
             cursor.close()
@@ -108,15 +116,26 @@ class DuckDBBackend(Backend):
             self._scratch.cleanup()
             self._scratch = None
 
-    def _statement(self, query: Query) -> str:
+    def _statement(self, query: Query, opened: Opened, cursor: duckdb.DuckDBPyConnection) -> str:
         """The query as SQL; a view's statement is compiled once, not again for each of its windows."""
         if isinstance(query, ValueCountsQuery):
             return self._counting(query)
+        if isinstance(query, PrepareQuery):
+            self._shown(query.plan)  # compiled here, its first window need not wait for it
+            return _preparing(query, opened)
         if not isinstance(query, RowsQuery):
             return _sql(query.expression)
         plan = query.plan
+        if query.numbers is not None and opened.numbering is not None:
+            rows = opened.numbering.some(cursor, query.numbers)
+            # Materialised, since DuckDB would else search and filter while it scans, before it looks at the numbers.
+            return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT * FROM ({self._shown(plan)})'
         ordered = self._statements.get_or(plan, lambda: _sql(plan.ordered))
         return f"SELECT * FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+
+    def _shown(self, plan: Plan) -> str:
+        """A view's shown table as SQL over rows that go by the name `_ROWS`."""
+        return self._by_number.get_or(plan, lambda: _sql(_over(plan.shown, plan.raw, _ROWS)))
 
     def _counting(self, query: ValueCountsQuery) -> str:
         """Value counts over a scope: of the long statement only the scope differs from view to view.
@@ -127,8 +146,7 @@ class DuckDBBackend(Backend):
         schema = table.schema()
 
         def compile_template() -> str:
-            scope = ibis.table(schema, name=_SCOPE)
-            return _sql(query.expression.op().replace({table.op(): scope.op()}).to_expr())
+            return _sql(_over(query.expression, table, _SCOPE))
 
         template = self._templates.get_or(schema, compile_template)
         return f'WITH "{_SCOPE}" AS ({_sql(table)}) SELECT * FROM ({template})'
@@ -148,6 +166,21 @@ class DuckDBBackend(Backend):
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="lazyflow-")
         return self._scratch.name
+
+
+def _preparing(query: PrepareQuery, opened: Opened) -> str:
+    """The row numbers of a view as SQL: those that the source has, or its rows counted."""
+    numbered = opened.numbering.all if opened.numbering is not None else None
+    if numbered is None:
+        return _sql(query.expression)
+    schema = dict(query.plan.raw.schema().items()) | {ROW_NUMBER: "int64"}
+    ordered = _sql(row_numbers(query.plan, ibis.table(schema, name=_NUMBERED)))
+    return f'WITH "{_NUMBERED}" AS NOT MATERIALIZED ({numbered}) SELECT * FROM ({ordered})'
+
+
+def _over(expression: Table, table: Table, name: str) -> Table:
+    """An expression over `table` as one over whatever has that name."""
+    return expression.op().replace({table.op(): ibis.table(table.schema(), name=name).op()}).to_expr()
 
 
 def _sql(table: Table) -> str:

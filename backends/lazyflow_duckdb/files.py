@@ -20,27 +20,32 @@ _FUNCTIONS = {"csv": "read_csv", "json": "read_json", "parquet": "read_parquet"}
 _JSON_TYPE = re.compile(r'"[^"]*"|\bJSON\b')
 
 
-def scan(files: Files) -> str:
-    """SQL that reads files in the order given; types are guessed from the rows that DuckDB samples."""
+def scan(files: Files, *also: str) -> str:
+    """SQL that reads files in the order given; types are guessed from the rows that DuckDB samples.
+
+    `also` are further columns, as SQL.
+    """
     listed = ", ".join(sg.exp.Literal.string(str(path.resolve())).sql("duckdb") for path in files.paths)
-    return f"SELECT * FROM {_FUNCTIONS[files.format]}([{listed}])"
+    return f"SELECT {', '.join(('*', *also))} FROM {_FUNCTIONS[files.format]}([{listed}])"
 
 
-def selection(described: Sequence[tuple[str, str]], names: Iterable[str], select: str) -> str:
-    """The columns of a scan, as DESCRIBE gives them (name, type, ...), under other names and in types that compare."""
-    columns = ", ".join(
-        f"{_readable(row[0], row[1])} AS {_identifier(name)}" for row, name in zip(described, names, strict=True)
-    )
-    return f"SELECT {columns} FROM ({select})"
+def selection(described: Sequence[tuple[str, str]], names: Iterable[str], select: str, *also: str) -> str:
+    """The columns of a scan, as DESCRIBE gives them (name, type, ...), under other names and in types that compare.
+
+    `also` are names of further columns, which are taken as they are.
+    """
+    columns = [f"{_readable(row[0], row[1])} AS {identifier(name)}" for row, name in zip(described, names, strict=True)]
+    return f"SELECT {', '.join(columns + list(map(identifier, also)))} FROM ({select})"
 
 
-def _identifier(name: str) -> str:
+def identifier(name: str) -> str:
+    """A name as SQL."""
     return sg.to_identifier(name, quoted=True).sql("duckdb")
 
 
 def _readable(name: str, type: str) -> str:
     """A column in a type that compares: Arrow's times of day are read as zoned ones; JSON becomes text."""
-    quoted = _identifier(name)
+    quoted = identifier(name)
     if type == "TIME WITH TIME ZONE":
         return f"CAST({quoted} AS TIME)"
     plain = _JSON_TYPE.sub(lambda found: "VARCHAR" if found.group() == "JSON" else found.group(), type)

@@ -19,6 +19,7 @@ from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
 from lazyflow.source import Fingerprint, Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
 from lazyflow_duckdb.files import scan, selection
+from lazyflow_duckdb.numbering import NumberedArrow, NumberedFiles, Numbering, numbering_of
 
 if TYPE_CHECKING:
     import duckdb
@@ -46,11 +47,12 @@ _IN_ORDER = frozenset(
 
 @dataclass(frozen=True)
 class Opened:
-    """A source, the connection whose cursors read it, and what each cursor needs first."""
+    """A source, the connection whose cursors read it, what each cursor needs first, and its row numbers."""
 
     source: Source
     connection: duckdb.DuckDBPyConnection
     prepare: Callable[[duckdb.DuckDBPyConnection], object] = lambda cursor: None
+    numbering: Numbering | None = None
 
 
 def open_files(engine: Any, path: str | PathLike[str]) -> Opened:
@@ -59,7 +61,7 @@ def open_files(engine: Any, path: str | PathLike[str]) -> Opened:
     if files.format == "arrow":
         return open_arrow(engine, read_arrow_files(files), Fingerprint.of_files(files.paths))
     schema = _parquet_schema(files.paths[0]) if files.format == "parquet" else None
-    return _open_view(engine, scan(files), schema, Fingerprint.of_files(files.paths))
+    return _open_view(engine, files, schema, Fingerprint.of_files(files.paths))
 
 
 def _parquet_schema(path: Path) -> pa.Schema:
@@ -69,7 +71,8 @@ def _parquet_schema(path: Path) -> pa.Schema:
     return pq.read_schema(path)
 
 
-def _open_view(engine: Any, select: str, schema: pa.Schema | None, fingerprint: Fingerprint) -> Opened:
+def _open_view(engine: Any, files: Files, schema: pa.Schema | None, fingerprint: Fingerprint) -> Opened:
+    select = scan(files)
     described = engine.con.execute(f"DESCRIBE {select}").fetchall()
     if not described:
         raise SourceError("the source has no columns")
@@ -82,7 +85,9 @@ def _open_view(engine: Any, select: str, schema: pa.Schema | None, fingerprint: 
     columns = _columns(outside, table)
     if schema is not None and own:
         columns = tuple(map(_as_written, columns, schema.types))
-    return Opened(Source(table, columns, fingerprint, positional=True), engine.con)
+    numbering = NumberedFiles.of(files, described, inside)
+    source = Source(table, columns, fingerprint, positional=True, numbered=numbering is not None)
+    return Opened(source, engine.con, numbering=numbering)
 
 
 def _as_written(column: SourceColumn, type: pa.DataType) -> SourceColumn:
@@ -121,8 +126,8 @@ def open_arrow(engine: Any, arrow: pa.Table, fingerprint: Fingerprint | None = N
     name = f"lazyflow_{next(_names)}"
     engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
     table = engine.table(name)
-    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True)
-    return Opened(source, engine.con, lambda cursor: cursor.register(name, lent))
+    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True, numbered=True)
+    return Opened(source, engine.con, lambda cursor: cursor.register(name, lent), NumberedArrow(lent))
 
 
 def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expression: Table) -> Opened:
@@ -147,12 +152,19 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
         names = list(expression.columns)
         inside = inside_names(outside_names(names))
         table = expression.rename(dict(zip(inside, names, strict=True))) if inside != names else expression
-        source = Source(table, _columns(names, table), Fingerprint.of_opening(), positional=True)
-        return Opened(source, backend.con, prepare)
+        numbering = numbering_of(backend.con, expression, inside)
+        source = Source(
+            table,
+            _columns(names, table),
+            Fingerprint.of_opening(),
+            positional=True,
+            numbered=numbering is not None,
+        )
+        return Opened(source, backend.con, prepare, numbering)
     log.info("the source has no order of its own, or is seen by one cursor only: it is materialised once")
     path = Path(scratch()) / f"source_{next(_names)}.parquet"
     _materialise(backend, expression, statement, path)
-    return _open_view(own(), scan(Files("parquet", (path,))), _parquet_schema(path), Fingerprint.of_opening())
+    return _open_view(own(), Files("parquet", (path,)), _parquet_schema(path), Fingerprint.of_opening())
 
 
 def _materialise(backend: Any, expression: Table, statement: str, path: Path) -> None:

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
+import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -25,13 +26,15 @@ from lazyflow.data import (
     is_frame,
     plain_arrow,
     read_arrow_files,
+    rows_of_arrow,
     unsupported,
 )
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.memo import Memo
-from lazyflow.plan import Plan, digest, row_wise
-from lazyflow.query import CountQuery, Query, RowsQuery
+from lazyflow.numbering import with_row_numbers
+from lazyflow.plan import ROW_NUMBER, Plan, digest, row_wise
+from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, arrow_inside
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
@@ -54,7 +57,7 @@ class PandasBackend(Backend):
             "times: filters [time ns]": "the pandas executor of xorq has no literal for times of day below microseconds"
         },
     )
-    folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=1)
+    folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=1, keeps_rows=True)
 
     def __init__(self) -> None:
         self._arrow: pa.Table = pa.table({})
@@ -95,7 +98,7 @@ class PandasBackend(Backend):
         self._evaluations.clear()
         self._scopes.clear()
         self._orders.clear()
-        return Source(table, columns, fingerprint, positional=True)
+        return Source(table, columns, fingerprint, positional=True, numbered=True)
 
     def _read(self, data: Any) -> tuple[pa.Table, Fingerprint]:
         if is_frame(data):
@@ -125,6 +128,8 @@ class PandasBackend(Backend):
         """The answer to a query, computed in steps between which the token is asked."""
         if isinstance(query, RowsQuery):
             return self._rows(query, token)
+        if isinstance(query, PrepareQuery):
+            return query.collect(self._row_numbers(query.plan, token))
         if isinstance(query, CountQuery):
             return pa.table({"rows": [self._count(query.plan, token)]})
         if isinstance(query, ValueCountsQuery):
@@ -136,10 +141,16 @@ class PandasBackend(Backend):
     def _rows(self, query: RowsQuery, token: CancelToken) -> pa.Table:
         plan = query.plan
         shown = plan.stages["shown"]
+        if query.numbers is not None:
+            rows = rows_of_arrow(self._arrow, query.numbers)
+            if shown.table.op() == self._leaf:
+                return rows
+            evaluation = self._evaluation(plan.shown, shown.digest)
+            return arrow_from_result(evaluation(frame_from_arrow(rows), token.check), _schema(plan.shown))
         if plan.state.sort or not plan.positional:
             rows = self._scope(plan.shown, shown.digest, token)
             order = self._order(plan, rows, token)
-            return rows.take(order.slice(query.start, query.stop - query.start))
+            return rows_of_arrow(rows, order.slice(query.start, query.stop - query.start))
         kept = self._scopes.get(shown.digest)
         if kept is not None or shown.table.op() == self._leaf:
             rows = self._arrow if kept is None else kept
@@ -173,6 +184,31 @@ class PandasBackend(Backend):
 
         return self._orders.get_or(plan, sort)
 
+    def _row_numbers(self, plan: Plan, token: CancelToken) -> Iterator[pa.Array]:
+        """The row numbers of a plan's ordered table, in parts."""
+        shown = plan.stages["shown"]
+        if not plan.state.sort:
+            yield from self._shown_numbers(plan, token)
+            return
+        order = self._order(plan, self._scope(plan.shown, shown.digest, token), token)
+        if shown.table.op() == self._leaf:
+            yield order
+            return
+        yield pa.concat_arrays(list(self._shown_numbers(plan, token))).take(order)
+
+    def _shown_numbers(self, plan: Plan, token: CancelToken) -> Iterator[pa.Array]:
+        """The row numbers of a plan's shown table, block by block."""
+        schema = ibis.schema({**dict(plan.raw.schema().items()), ROW_NUMBER: "int64"})
+        numbered = ops.DatabaseTable("source", schema, self._leaf.source)
+        table = with_row_numbers(plan, numbered.to_expr()).select(ROW_NUMBER)
+        evaluation, passed = Evaluation(table.op(), numbered), 0
+        yield pa.array([], pa.int64())
+        for block in self._frames():
+            block = block.copy(deep=False)
+            block[ROW_NUMBER] = np.arange(passed, passed + len(block))
+            passed += len(block)
+            yield arrow_from_result(evaluation(block, token.check), _schema(table)).column(0).combine_chunks()
+
     def _aggregate(self, query: Query, token: CancelToken) -> pa.Table:
         expression = query.expression
         result = Evaluation(expression.op(), self._leaf)(self._whole(), token.check)
@@ -188,16 +224,21 @@ class PandasBackend(Backend):
 
     def _blocks(self, table: Table, key: str, token: CancelToken) -> Iterator[pa.Table]:
         """The rows of a table, block by block where each row of it comes from one row of the source, else at once."""
-        evaluation = self._evaluations.get_or(key, lambda: Evaluation(table.op(), self._leaf))
-        schema, frame = _schema(table), self._whole()
-        if not row_wise(table, self._leaf.to_expr()):
+        evaluation, schema = self._evaluation(table, key), _schema(table)
+        frames = self._frames() if row_wise(table, self._leaf.to_expr()) else [self._whole()]
+        for frame in frames:
             yield arrow_from_result(evaluation(frame, token.check), schema)
-            return
-        start, size = 0, FIRST_BLOCK_ROWS
+
+    def _evaluation(self, table: Table, key: str) -> Evaluation:
+        return self._evaluations.get_or(key, lambda: Evaluation(table.op(), self._leaf))
+
+    def _frames(self) -> Iterator[pd.DataFrame]:
+        """The source, block by block: small ones first."""
+        frame, start, size = self._whole(), 0, FIRST_BLOCK_ROWS
         while start < len(frame):
             block = frame.iloc[start : start + size]
             block.index = pd.RangeIndex(len(block))  # `reset_index` would copy every column
-            yield arrow_from_result(evaluation(block, token.check), schema)
+            yield block
             start += size
             size = min(size * 4, BLOCK_ROWS)
 

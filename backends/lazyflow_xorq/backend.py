@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import tempfile
+import uuid
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
@@ -15,8 +16,9 @@ from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_fram
 from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.memo import Memo
-from lazyflow.plan import Plan
-from lazyflow.query import Query, RowsQuery
+from lazyflow.numbering import carried_along, in_source_order, row_numbers
+from lazyflow.plan import ROW_NUMBER, Plan
+from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
@@ -28,6 +30,9 @@ from lazyflow_xorq.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+_FAR = 65_536
+"""Rows: so far into a source, DataFusion, which reads all that it passes over, is slower than to pick rows."""
 
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
 
@@ -105,7 +110,16 @@ class XorqBackend(Backend):
                 return count_source(session, query, opened, token, most)
             scope = self._statement(session, query.table, opened)
             return count_scope(session, query, scope, opened, token, most)
+        if isinstance(query, PrepareQuery):
+            self._shown(rows, query.plan, opened)  # compiled here, its first window need not wait for it
+            # Where more than one partition is read at once, rows come in no order that could be counted.
+            statement = rows.compile(row_numbers(query.plan, _numbered(opened)))
+            stream = rows.stream(statement, opened.scan, opened.watched, token)
+            return query.collect(batch.column(0) for batch in stream)
         if isinstance(query, RowsQuery):
+            numbers = _numbers(query, opened) if opened.pick is not None else None
+            if numbers is not None:
+                return self._picked(session, query, numbers, opened, token)
             statement = self._window(session, query, opened)
             schema = query.plan.shown.schema().to_pyarrow()
         else:
@@ -130,8 +144,27 @@ class XorqBackend(Backend):
         plan = query.plan
         if plan.state.sort or not plan.positional:
             return self._statement(session, query.expression, opened)
-        shown = self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened))
+        shown = self._shown(session, plan, opened)
         return f"SELECT * FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+
+    def _shown(self, session: Session, plan: Plan, opened: Opened) -> str:
+        return self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened))
+
+    def _picked(
+        self, session: Session, query: RowsQuery, numbers: pa.Array, opened: Opened, token: CancelToken
+    ) -> pa.Table:
+        """Rows by their numbers: picked from the source, registered in its place for the view's own statement."""
+        assert opened.pick is not None
+        rows = opened.pick(numbers, token).cast(session.schema(opened.scan))
+        name = f"lazyflow_{uuid.uuid4().hex}"
+        empty = pa.RecordBatch.from_pylist([], rows.schema)
+        session.register(name, rows.combine_chunks().to_batches() or [empty])
+        try:
+            statement = self._shown(session, query.plan, opened).replace(f'"{opened.scan}"', f'"{name}"')
+            schema = _nullable(query.plan.shown.schema().to_pyarrow())
+            return session.table(statement, schema, name, opened.watched, token)
+        finally:
+            session.forget(name)
 
     def _sessions(self) -> tuple[Session, ...]:
         """Those of rows and of statistics, which get all cores but one; where that is one, they share a session."""
@@ -146,6 +179,22 @@ class XorqBackend(Backend):
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="lazyflow-")
         return self._scratch.name
+
+
+def _numbered(opened: Opened) -> Table:
+    """What stands for the source's table, with the numbers of the rows that it reads."""
+    read = opened.read
+    counted = read.mutate(**{ROW_NUMBER: ibis.row_number()})
+    return carried_along(opened.stand_in.to_expr(), read, counted)
+
+
+def _numbers(query: RowsQuery, opened: Opened) -> pa.Array | None:
+    """The row numbers of a window: those prepared, and those that go without saying, where they are of use."""
+    far = query.start >= _FAR and query.stop - query.start <= _FAR
+    whole = opened.stand_in == opened.read.op()
+    if query.numbers is None and far and whole and in_source_order(query.plan):
+        return pa.array(range(query.start, query.stop), pa.int64())
+    return query.numbers
 
 
 def _nullable(schema: pa.Schema) -> pa.Schema:

@@ -20,17 +20,23 @@ from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
 from lazyflow.plan import row_wise
 from lazyflow.source import Fingerprint, Source, arrow_inside, columns_of, inside_names, outside_names
+from lazyflow_xorq.picking import Pick, pick_arrow, pick_files
 from lazyflow_xorq.session import Session
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A source, and where it is read: what stands for its table at execution, over the session's table `scan`."""
+    """A source, and where it is read: what stands for its table at execution, over the session's table `scan`.
+
+    `pick` gives rows of `scan`, whose expression is `read`, by their numbers; None where these cannot be told.
+    """
 
     source: Source
     stand_in: Any
     scan: str
     watched: str
+    read: Table
+    pick: Pick | None = None
 
 
 def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: Callable[[], str]) -> Opened:
@@ -54,7 +60,7 @@ def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: 
     paths = [str(found.resolve()) for found in files.paths]
     scan, table = _register_files(sessions, paths)
     plan_table = xo.deferred_read_parquet(paths[0] if len(paths) == 1 else tuple(paths))
-    return _opened(plan_table, table.op(), scan, fingerprint)
+    return _opened(plan_table, table, scan, fingerprint, pick_files(paths))
 
 
 def open_arrow(sessions: Sequence[Session], arrow: pa.Table, fingerprint: Fingerprint | None = None) -> Opened:
@@ -67,8 +73,8 @@ def open_arrow(sessions: Sequence[Session], arrow: pa.Table, fingerprint: Finger
     for session in sessions:
         session.register(scan, batches)
     table = sessions[0].connection.table(scan)
-    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True)
-    return Opened(source, table.op(), scan, columns[0].inside)
+    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True, numbered=True)
+    return Opened(source, table.op(), scan, columns[0].inside, table, pick_arrow(renamed))
 
 
 def open_expression(sessions: Sequence[Session], expression: Table, scratch: Callable[[], str]) -> Opened:
@@ -94,9 +100,10 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
     ):
         (read,) = reads
         scan, own = _register_files(sessions, _parquet_paths(read))
-        stand_in = table.op().replace({read: own.op()})
-        source = Source(table, columns, Fingerprint(f"xorq {expression.ls.tokenized}", durable=True), positional=True)
-        return Opened(source, stand_in, scan, own.columns[0])
+        stand_in, pick = table.op().replace({read: own.op()}), pick_files(_parquet_paths(read))
+        fingerprint = Fingerprint(f"xorq {expression.ls.tokenized}", durable=True)
+        source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
+        return Opened(source, stand_in, scan, own.columns[0], own, pick)
     for read in reads:
         if isinstance(read, Read) and _parquet_paths(read):
             _warn_of_settings(read)
@@ -104,13 +111,15 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
     _materialise(expression, path)
     scan, own = _register_files(sessions, [str(path)])
     renamed = own if inside == names else own.select([own[n].name(i) for n, i in zip(names, inside, strict=True)])
-    source = Source(table, columns, Fingerprint.of_opening(), positional=True)
-    return Opened(source, renamed.op(), scan, own.columns[0])
+    pick = pick_files([str(path)])
+    source = Source(table, columns, Fingerprint.of_opening(), positional=True, numbered=pick is not None)
+    return Opened(source, renamed.op(), scan, own.columns[0], own, pick)
 
 
-def _opened(table: Table, stand_in: Any, scan: str, fingerprint: Fingerprint) -> Opened:
+def _opened(table: Table, own: Table, scan: str, fingerprint: Fingerprint, pick: Pick | None) -> Opened:
     columns = columns_of(table.columns, [type.to_pyarrow() for type in table.schema().types])
-    return Opened(Source(table, columns, fingerprint, positional=True), stand_in, scan, table.columns[0])
+    source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
+    return Opened(source, own.op(), scan, table.columns[0], own, pick)
 
 
 def _register_files(sessions: Sequence[Session], paths: list[str]) -> tuple[str, Table]:

@@ -63,6 +63,12 @@ class Session:
         """Take back what `register` gave."""
         self.connection.con.deregister_table(name)
 
+    def schema(self, name: str) -> pa.Schema:
+        """The columns of a table as the engine reads them; dictionaries decoded."""
+        schema = self.connection.con.table(name).schema()
+        decoded = [field.type.value_type if pa.types.is_dictionary(field.type) else field.type for field in schema]
+        return pa.schema([field.with_type(type) for field, type in zip(schema, decoded, strict=True)])
+
     def compile(self, expression: Table) -> str:
         """An expression over tables of this session as SQL; functions and tables that it brings along are registered.
 

@@ -357,6 +357,7 @@ class Session:
         """What is known already goes with the rows; what is not is computed once they are on their way."""
         try:
             await current.rows_handed_over.wait()
+            current.step.start()
             changes = current.step.changes()
             try:
                 while not current.board.complete and await self._next_change(current, changes):

@@ -15,7 +15,9 @@ from functools import cached_property, partial
 from lazyflow.errors import NotForThisType
 from lazyflow.expressions import Namespace
 from lazyflow.memo import Memo
+from lazyflow.numbering import in_source_order, numberable
 from lazyflow.plan import Plan, Stage
+from lazyflow.query import PrepareQuery
 from lazyflow.source import SourceColumn
 from lazyflow.statistics.builtin import BUILTIN, CARDINALITY, RANGE
 from lazyflow.statistics.edges import edges
@@ -54,12 +56,16 @@ class Folding:
         Most columns in one query: the step in which work can be cancelled, and a bound on the size of a query.
     native
         The engine's own forms of statistics, by name.
+    keeps_rows
+        Whether the engine keeps the rows of the scopes that it computed statistics of, so that windows anywhere in them
+        are quick.
     """
 
     max_distinct: int | None = 50_000
     ask_first: bool = True
     max_columns: int = 64
     native: dict[str, Native] | None = None
+    keeps_rows: bool = False
 
 
 @dataclass(frozen=True)
@@ -179,6 +185,20 @@ class View:
         """The first scope in which the column has its type: its values give the edges of all scopes."""
         stages = self.plan.stages.values()
         return next(stage for stage in stages if stage.by_name.get(column.name) == column)
+
+    def sight_known(self, known: Known) -> bool:
+        """Whether all cells of the columns in sight are known."""
+        return all(known(want.key) is not None for want in self.wants if want.in_sight)
+
+    def rows_known(self, known: Known) -> int | None:
+        """The number of the view's rows, if it is known."""
+        cell = known(self.rows_key(self.plan.stages["shown"]))
+        return int(cell.value) if cell is not None and cell.error is None else None
+
+    def prepare_query(self, max_bytes: int) -> PrepareQuery | None:
+        """The query for the row numbers of the view; None where the engine has no use for them."""
+        useful = numberable(self.plan) and not in_source_order(self.plan)
+        return PrepareQuery(self.plan, max_bytes, not self.folding.keeps_rows) if useful else None
 
     def next_query(self, known: Known) -> StatisticsQuery | None:
         """The most urgent query for cells that are not known (a failure is known too), or None."""

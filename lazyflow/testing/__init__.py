@@ -17,6 +17,7 @@ MODULES = (
     "transforms",
     "checked",
     "random_views",
+    "deep",
     "phases",
     "generations",
     "forks",

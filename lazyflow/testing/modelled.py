@@ -16,7 +16,7 @@ import pyarrow as pa
 from lazyflow.backend import Backend
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Namespace
-from lazyflow.query import CountQuery, Query, RowsQuery
+from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.queries import ValueCountsQuery
@@ -172,7 +172,8 @@ class ModelledBackend(Backend):
         table = ibis.table(ibis.schema(SCHEMA), name=self._disk.name)
         value = f"{self._disk.name} {self._disk.serial} {version}"
         fingerprint = _DiskFingerprint(value, True, (), self._disk, version)
-        return Source(table, columns_of(SCHEMA.names, SCHEMA.types), fingerprint, positional=True)
+        columns = columns_of(SCHEMA.names, SCHEMA.types)
+        return Source(table, columns, fingerprint, positional=True, numbered=True)
 
     def execute(self, query: Query, token: CancelToken) -> pa.Table:
         """The right answer."""
@@ -180,8 +181,13 @@ class ModelledBackend(Backend):
         if self._disk.missing:
             raise OSError(f"/secret/{self._disk.name}: no such file")
         rows = self._disk.rows(self._disk.version)
+        if isinstance(query, PrepareQuery):
+            return query.collect([pa.array([row["number"] for row in view(rows, query.plan.state)], pa.int64())])
         if isinstance(query, RowsQuery):
             shown = view(rows, query.plan.state)[query.start : query.stop]
+            if query.numbers is not None:
+                wanted = set(query.numbers.to_pylist())
+                shown = [row for row in rows if row in view(rows, query.plan.state) and row["number"] in wanted]
             return pa.Table.from_pylist([dict(row) for row in shown], SCHEMA)
         if isinstance(query, CountQuery):
             return pa.table({"rows": [len(view(rows, query.plan.state))]})

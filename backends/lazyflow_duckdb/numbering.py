@@ -1,0 +1,192 @@
+"""Row numbers on DuckDB: those of Parquet files, of tables in its own format, and of Arrow tables."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import sqlglot as sg
+import sqlglot.expressions as sge
+
+from lazyflow.data import Files, integers, rows_of_arrow
+from lazyflow.expressions import Table
+from lazyflow.plan import ROW_NUMBER
+from lazyflow_duckdb.files import identifier, scan, selection
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+class Numbering(ABC):
+    """How the rows of one source are numbered, and fetched by number."""
+
+    @property
+    @abstractmethod
+    def all(self) -> str | None:
+        """SQL for the source with its row numbers as one more column; None where its rows are to be counted."""
+
+    @abstractmethod
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+        """SQL for the rows of these numbers, which ascend, as `cursor` can run it."""
+
+
+@dataclass(frozen=True)
+class NumberedFiles(Numbering):
+    """Parquet files: numbers count the rows of all files, one file after the other.
+
+    Parameters
+    ----------
+    files
+        In the order of their rows.
+    described, names
+        What `lazyflow_duckdb.files.selection` needs for the source's columns.
+    """
+
+    files: Files
+    described: Sequence[tuple[str, str]]
+    names: Sequence[str]
+
+    @classmethod
+    def of(cls, files: Files, described: Sequence[tuple[str, str]], names: Sequence[str]) -> NumberedFiles | None:
+        """None for formats without row numbers, and for files whose own columns hide DuckDB's."""
+        hidden = {row[0].casefold() for row in described} & {"file_row_number", "file_index"}
+        return cls(files, described, names) if files.format == "parquet" and not hidden else None
+
+    @cached_property
+    def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+        """The number of the first row of each file."""
+        import pyarrow.parquet as pq
+
+        rows = [pq.read_metadata(path).num_rows for path in self.files.paths]
+        return np.cumsum([0, *rows[:-1]])
+
+    @property
+    def _number(self) -> str:
+        if len(self._starts) == 1:
+            return "file_row_number"
+        listed = ", ".join(map(str, self._starts.tolist()))
+        return f"(file_row_number + list_value({listed})[CAST(file_index AS BIGINT) + 1])"
+
+    @property
+    def all(self) -> str:
+        """By DuckDB's number within each file."""
+        numbered = scan(self.files, f'{self._number} AS "{ROW_NUMBER}"')
+        return selection(self.described, self.names, numbered, ROW_NUMBER)
+
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+        """Told within each file too, which lets DuckDB pass over files and groups of rows."""
+        wanted = integers(numbers)
+        file = np.searchsorted(self._starts, wanted, side="right") - 1
+        conditions = [f"file_row_number IN {_listed(np.unique(wanted - self._starts[file]))}"]
+        if len(self._starts) > 1:
+            files = ", ".join(map(str, np.unique(file).tolist()))  # as constants: others do not spare a file
+            conditions += [f"file_index IN ({files})", f"{self._number} IN {_listed(wanted)}"]
+        found = f"{scan(self.files)} WHERE {' AND '.join(conditions)} ORDER BY {self._number}"
+        return selection(self.described, self.names, found)
+
+
+def _listed(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
+    """A list that DuckDB looks values up in by hash, and whose bounds it knows when it scans."""
+    return f"(SELECT unnest([{', '.join(map(str, numbers.tolist()))}]))"
+
+
+@dataclass(frozen=True)
+class NumberedTable(Numbering):
+    """A table in DuckDB's own format, which numbers rows itself; where rows were deleted there are gaps.
+
+    Parameters
+    ----------
+    table
+        Its name as SQL.
+    columns, names
+        Its own names, and those inside.
+    """
+
+    table: str
+    columns: Sequence[str]
+    names: Sequence[str]
+
+    @property
+    def _selected(self) -> str:
+        pairs = zip(self.columns, self.names, strict=True)
+        return ", ".join(f"{identifier(column)} AS {identifier(name)}" for column, name in pairs)
+
+    @property
+    def all(self) -> str:
+        """By `rowid`."""
+        return f'SELECT {self._selected}, rowid AS "{ROW_NUMBER}" FROM {self.table}'
+
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+        """By `rowid`."""
+        wanted = _listed(integers(numbers))
+        return f"SELECT {self._selected} FROM {self.table} WHERE rowid IN {wanted} ORDER BY rowid"
+
+
+@dataclass(frozen=True)
+class NumberedArrow(Numbering):
+    """An Arrow table: its rows are counted by DuckDB, and picked by Arrow."""
+
+    lent: pa.Table
+
+    @property
+    def all(self) -> None:
+        """Arrow has no row numbers."""
+        return
+
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+        """The rows are lent to the cursor."""
+        cursor.register("lazyflow_picked", rows_of_arrow(self.lent, numbers))
+        return "SELECT * FROM lazyflow_picked"
+
+
+def numbering_of(connection: duckdb.DuckDBPyConnection, expression: Table, names: Sequence[str]) -> Numbering | None:
+    """The row numbers of an expression of a caller's connection; None where it is neither a table nor Parquet files.
+
+    Parameters
+    ----------
+    names
+        The names of its columns inside.
+    """
+    op = expression.op()
+    if type(op).__name__ != "DatabaseTable":
+        return None
+    where = {"name": op.name, "catalog": op.namespace.catalog, "schema": op.namespace.database}
+    cursor = connection.cursor()
+    try:
+        views = connection.execute(
+            "SELECT sql FROM duckdb_views() WHERE view_name = $name", {"name": op.name}
+        ).fetchall()
+        if views:
+            return _of_view(cursor, views, names) if len(views) == 1 else None
+        found = cursor.execute(
+            "SELECT database_name, schema_name, table_name FROM duckdb_tables() JOIN duckdb_databases() "
+            "USING (database_name) WHERE type = 'duckdb' AND table_name = $name "
+            "AND database_name = coalesce($catalog, current_database()) "
+            "AND schema_name = coalesce($schema, current_schema())",
+            where,
+        ).fetchall()
+    finally:
+        cursor.close()
+    if len(found) != 1 or "rowid" in {name.casefold() for name in expression.columns}:
+        return None
+    return NumberedTable(".".join(map(identifier, found[0])), tuple(expression.columns), names)
+
+
+def _of_view(cursor: duckdb.DuckDBPyConnection, views: Sequence[tuple[str]], names: Sequence[str]) -> Numbering | None:
+    """Of a view that is nothing but Parquet files, which is what `read_parquet` of ibis makes."""
+    ((statement,),) = views
+    select = sg.parse_one(statement, read="duckdb").expression
+    paths = [literal.this for literal in select.find_all(sge.Literal)]
+    files = Files("parquet", tuple(map(Path, paths)))
+    listed = ", ".join(sge.Literal.string(path).sql("duckdb") for path in paths)
+    if not paths or not all(path.is_file() for path in files.paths):
+        return None
+    if select != sg.parse_one(f"SELECT * FROM read_parquet([{listed}])", read="duckdb"):
+        return None
+    return NumberedFiles.of(files, cursor.execute(f"DESCRIBE {scan(files)}").fetchall(), names)
