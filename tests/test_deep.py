@@ -292,12 +292,12 @@ def test_row_numbers_are_no_statistics_queries(bench: DeepBench) -> None:
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_rows_of_a_file_by_number_have_values_of_every_type(backend: str, sample: Sample, tmp_path: Path) -> None:
     """Whoever reads the file for them, they are those that the engine reads."""
+    if sample.name == "list of two" or (backend, sample.name) == ("xorq", "fixed binary"):
+        pytest.skip("Arrow writes no such file, or xorq opens none")
     table = sample.table()
     table = table.append_column("place", pa.array(range(table.num_rows)))
     pq.write_table(table, tmp_path / "table.parquet", row_group_size=3)
     state = lf.State(filters=[lf.Filter("x", "is not missing")], sort=[lf.Sort("place", descending=True)])
-    if (backend, sample.name) == ("xorq", "fixed binary"):
-        return  # xorq opens no such file
     with lf.DataFlow(tmp_path / "table.parquet", backend) as flow:
         expected = judge.frame(flow.rows(state, (0, 10**4)))
         step = flow.apply(state, (0, 0))
