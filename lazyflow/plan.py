@@ -5,7 +5,6 @@ raw -> cleaning -> clean -> search, filters -> filtered -> post-processing -> sh
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from lazyflow import expressions as ex
 from lazyflow.conditions import conditions
+from lazyflow.digest import digest
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
 from lazyflow.source import Source, SourceColumn
 from lazyflow.state import Sort, State
@@ -46,11 +46,15 @@ class Transforms:
 
 @dataclass(frozen=True)
 class Stage:
-    """One stage: its table, its columns as callers see them, and a digest that says what it computes."""
+    """One stage: its table, its columns as callers see them, and a digest that says what it computes.
+
+    `durable` says whether another process would find the same digest for the same rows of the same source.
+    """
 
     table: ex.Table
     columns: tuple[SourceColumn, ...]
     digest: str
+    durable: bool = False
 
     @cached_property
     def by_name(self) -> Mapping[str, SourceColumn]:
@@ -175,10 +179,11 @@ def compile_plan(source: Source, state: State, transforms: Transforms, dialect: 
         Where the cleaning or the post-processing fails.
     """
     ns = dialect.ns
-    raw = Stage(source.table, source.columns, digest(source.table))
-    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, ns)
-    filtered = _filtered(clean, state, dialect)
-    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, ns)
+    leaf = source.table.op()
+    raw = Stage(source.table, source.columns, *digest(source.table, leaf))
+    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, leaf, ns)
+    filtered = _filtered(clean, state, leaf, dialect)
+    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, leaf, ns)
     for sort in state.sort:
         _check_sort(sort, shown)
     transformed = shown is not filtered or clean is not raw
@@ -209,31 +214,9 @@ def row_wise(table: ex.Table, leaf: ex.Table) -> bool:
     return True
 
 
-def digest(table: ex.Table) -> str:
-    """The canonical form of an expression, shortened: equal where the same is computed from equal sources."""
-
-    def of_node(node: Any, _: Any, **children: Any) -> str:
-        kind = type(node)
-        local = "" if kind.__module__.split(".")[0] in ("ibis", "xorq") else f"@{id(kind)}"
-        parts = (kind.__name__ + local, *((name, _stable(child)) for name, child in children.items()))
-        return hashlib.blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
-
-    op = table.op()
-    return str(op.map(of_node)[op])
-
-
-def _stable(value: Any) -> Any:
-    """A part of an expression as a text that says what it is, not where it lies in memory."""
-    if isinstance(value, tuple | list):
-        return tuple(_stable(item) for item in value)
-    if isinstance(value, Mapping):
-        return tuple((key, _stable(item)) for key, item in value.items())
-    if callable(getattr(value, "compile", None)):  # a backend: the source's fingerprint speaks for it
-        return f"{type(value).__module__}"
-    return repr(value)
-
-
-def _transformed(what: str, name: str | None, known: Mapping[str, Transform], before: Stage, ns: ex.Namespace) -> Stage:
+def _transformed(
+    what: str, name: str | None, known: Mapping[str, Transform], before: Stage, leaf: Any, ns: ex.Namespace
+) -> Stage:
     """The stage after a registered function, which sees a table without data and so cannot execute anything."""
     if name is None:
         return before
@@ -255,7 +238,7 @@ def _transformed(what: str, name: str | None, known: Mapping[str, Transform], be
     columns = _columns(bound, before)
     if not columns:
         raise TransformError(f"{what} {name!r} returned a table without columns")
-    return Stage(bound, columns, digest(bound))
+    return Stage(bound, columns, *digest(bound, leaf))
 
 
 def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
@@ -272,12 +255,12 @@ def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
     return tuple(columns)
 
 
-def _filtered(clean: Stage, state: State, dialect: ex.Dialect) -> Stage:
+def _filtered(clean: Stage, state: State, leaf: Any, dialect: ex.Dialect) -> Stage:
     asked = conditions(clean.table, clean.by_name, state, dialect)
     if not asked:
         return clean
     table = clean.table.filter(asked)
-    return Stage(table, clean.columns, digest(table))
+    return Stage(table, clean.columns, *digest(table, leaf))
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:

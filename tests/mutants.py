@@ -112,7 +112,7 @@ MUTANTS = (
     Mutant(
         "the filtered scope taken for the clean one",
         "lazyflow/plan.py",
-        "    return Stage(table, clean.columns, digest(table))\n",
+        "    return Stage(table, clean.columns, *digest(table, leaf))\n",
         "    return Stage(table, clean.columns, clean.digest)\n",
         parity("ten_of_ten_are_computed_nevertheless"),
     ),

@@ -58,10 +58,11 @@ class Opened:
 def open_files(engine: Any, path: str | PathLike[str]) -> Opened:
     """A view over Parquet, CSV or JSON files, of which nothing is loaded; Arrow files as an Arrow table."""
     files = find_files(str(path))
+    fingerprint = Fingerprint.of_files(files.paths)
     if files.format == "arrow":
-        return open_arrow(engine, read_arrow_files(files), Fingerprint.of_files(files.paths))
+        return open_arrow(engine, read_arrow_files(files), fingerprint)
     schema = _parquet_schema(files.paths[0]) if files.format == "parquet" else None
-    return _open_view(engine, files, schema, Fingerprint.of_files(files.paths))
+    return _open_view(engine, files, schema, fingerprint)
 
 
 def _parquet_schema(path: Path) -> pa.Schema:

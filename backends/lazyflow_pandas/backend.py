@@ -29,11 +29,12 @@ from lazyflow.data import (
     rows_of_arrow,
     unsupported,
 )
+from lazyflow.digest import digest
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.memo import Memo
 from lazyflow.numbering import with_row_numbers
-from lazyflow.plan import ROW_NUMBER, Plan, digest, row_wise
+from lazyflow.plan import ROW_NUMBER, Plan, row_wise
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, arrow_inside
 from lazyflow.statistics.queries import ValueCountsQuery
@@ -51,6 +52,7 @@ class PandasBackend(Backend):
     """pandas through xorq's executor. The frame is read when it is opened; `refresh` reads it again."""
 
     name: ClassVar[str] = "pandas"
+    packages: ClassVar[tuple[str, ...]] = ("pandas", "xorq", "duckdb", "pyarrow")
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=False,
         missing={
@@ -107,17 +109,18 @@ class PandasBackend(Backend):
             return data, Fingerprint.of_opening()
         if isinstance(data, str | os.PathLike):
             files = find_files(str(data))
+            fingerprint = Fingerprint.of_files(files.paths)
             if files.format == "arrow":
-                return read_arrow_files(files), Fingerprint.of_files(files.paths)
+                return read_arrow_files(files), fingerprint
             if files.format != "parquet":
                 from lazyflow_duckdb.files import to_arrow
 
-                return to_arrow(files), Fingerprint.of_files(files.paths)
+                return to_arrow(files), fingerprint
             import pyarrow.parquet as pq
 
             try:
                 tables = [pq.read_table(path, partitioning=None) for path in files.paths]
-                return pa.concat_tables(tables), Fingerprint.of_files(files.paths)
+                return pa.concat_tables(tables), fingerprint
             except (pa.ArrowException, OSError) as error:
                 raise SourceError(f"{str(data)!r}: {str(error).splitlines()[0]}") from error
         if expression_family(data) is not None:
@@ -171,7 +174,7 @@ class PandasBackend(Backend):
         if kept is not None:
             return int(kept.num_rows)
         narrow = plan.shown.select(shown.columns[0].inside)
-        return sum(block.num_rows for block in self._blocks(narrow, digest(narrow), token))
+        return sum(block.num_rows for block in self._blocks(narrow, digest(narrow, self._leaf).text, token))
 
     def _order(self, plan: Plan, rows: pa.Table, token: CancelToken) -> pa.Array:
         """The row numbers of a plan's ordered table; Arrow's sort is stable, by code point, and puts NULL last."""

@@ -13,9 +13,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import xorq.api as xo
-from xorq.expr.relations import Read
+from xorq.caching.strategy import ModificationTimeStrategy
+from xorq.common.utils.graph_utils import walk_nodes
+from xorq.expr.relations import CachedNode, Read, RemoteTable, Tag
+from xorq.vendor.ibis.expr.operations import Node
 
 from lazyflow.data import Files, find_files, plain_arrow, read_arrow_files
+from lazyflow.digest import is_pure
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
 from lazyflow.plan import row_wise
@@ -91,6 +95,7 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
         if inside == names
         else expression.select([expression[n].name(i) for n, i in zip(names, inside, strict=True)])
     )
+    fingerprint = _fingerprint(expression)
     reads = _leaves(expression.op())
     if (
         len(reads) == 1
@@ -101,7 +106,6 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
         (read,) = reads
         scan, own = _register_files(sessions, _parquet_paths(read))
         stand_in, pick = table.op().replace({read: own.op()}), pick_files(_parquet_paths(read))
-        fingerprint = Fingerprint(f"xorq {expression.ls.tokenized}", durable=True)
         source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
         return Opened(source, stand_in, scan, own.columns[0], own, pick)
     for read in reads:
@@ -112,8 +116,25 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
     scan, own = _register_files(sessions, [str(path)])
     renamed = own if inside == names else own.select([own[n].name(i) for n, i in zip(names, inside, strict=True)])
     pick = pick_files([str(path)])
-    source = Source(table, columns, Fingerprint.of_opening(), positional=True, numbered=pick is not None)
+    source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
     return Opened(source, renamed.op(), scan, own.columns[0], own, pick)
+
+
+def _fingerprint(expression: Table) -> Fingerprint:
+    """Xorq's own token with the files behind it, where these and the expression by itself say what is computed.
+
+    A snapshot cache keeps what its sources once were, whatever they are by now: of it, only this opening is known.
+    """
+    nodes = walk_nodes(Node, expression)
+    reads = [node for node in nodes if isinstance(node, Read)]
+    if not all(map(_parquet_paths, reads)):
+        return Fingerprint.of_opening()
+    for node in nodes:
+        kept = isinstance(node, CachedNode) and isinstance(node.cache.strategy, ModificationTimeStrategy)
+        if not (kept or is_pure(node) or type(node) in (Read, RemoteTable, Tag)):
+            return Fingerprint.of_opening()
+    files = [Path(path) for read in reads for path in _parquet_paths(read)]
+    return Fingerprint.of_files(files, f"xorq {expression.ls.tokenized}")
 
 
 def _opened(table: Table, own: Table, scan: str, fingerprint: Fingerprint, pick: Pick | None) -> Opened:
