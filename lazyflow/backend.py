@@ -62,6 +62,9 @@ class Backend(ABC):
     """
 
     name: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+    """Distributions whose versions decide what is answered. On disk, answers are kept for the same versions only; none
+    are where no distribution is named."""
     capabilities: ClassVar[Capabilities] = Capabilities()
     folding: ClassVar[Folding] = Folding()
 

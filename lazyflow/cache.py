@@ -1,15 +1,16 @@
-"""What was computed: cells by content key, bounded by bytes."""
+"""What was computed: cells by content key, bounded by bytes; those that last on disk too, where that is asked for."""
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import fields, is_dataclass
 from typing import Any
 
 from cachetools import LRUCache
 
+from lazyflow.disk import Disk
 from lazyflow.statistics.registry import CellKey
 from lazyflow.statistics.results import Cell
 
@@ -26,10 +27,13 @@ class Cache:
     Parameters
     ----------
     max_bytes
-        Bound on the estimated size of what is kept, in bytes.
+        Bound on the estimated size of what is kept in memory, in bytes.
+    disk
+        Where it is kept for other processes. Only `recall` and `store` go there; they block.
     """
 
-    def __init__(self, max_bytes: int = DEFAULT_BYTES) -> None:
+    def __init__(self, max_bytes: int = DEFAULT_BYTES, disk: Disk | None = None) -> None:
+        self._disk = disk
         self._lock = threading.Lock()
         self._cells: LRUCache[CellKey, Cell] = LRUCache(max_bytes, getsizeof=_size)
 
@@ -39,11 +43,24 @@ class Cache:
             return self._cells.get(key)
 
     def put(self, cells: Mapping[CellKey, Cell]) -> None:
-        """Keep what is no failure and fits."""
+        """Keep in memory what is no failure and fits."""
         with self._lock:
             for key, cell in cells.items():
                 if cell.error is None and _size(cell) <= self._cells.maxsize:
                     self._cells[key] = cell
+
+    def recall(self, keys: Iterable[CellKey]) -> dict[CellKey, Cell]:
+        """What the disk has of the scopes of those keys that are not in memory, which has it from now on."""
+        if self._disk is None:
+            return {}
+        found = self._disk.read([key for key in keys if key.durable and self.get(key) is None])
+        self.put(found)
+        return found
+
+    def store(self, cells: Mapping[CellKey, Cell]) -> None:
+        """Keep on disk what lasts."""
+        if self._disk is not None:
+            self._disk.write(cells)
 
 
 def _size(value: Any) -> int:

@@ -12,7 +12,7 @@ import click
 
 import lazyflow
 from lazyflow.errors import BackendNotInstalled, InvalidInput, LazyflowError, SourceError
-from lazyflow.server.options import settings_options
+from lazyflow.server.options import cache_options, settings_options
 from lazyflow.settings import Settings
 
 BAD_INPUT = 2
@@ -128,6 +128,7 @@ def main() -> None:
 @click.option(
     "--json", "as_json", is_flag=True, help="Write events as JSON, one a line, each with the seconds since the start."
 )
+@cache_options
 @click.option("--debug", is_flag=True, help="Write the log and tracebacks to stderr.")
 def show(
     path: str | None,
@@ -139,6 +140,8 @@ def show(
     rows: int,
     columns: tuple[str, ...],
     as_json: bool,
+    cache_directory: str | None,
+    cache_directory_bytes: int,
     debug: bool,
 ) -> None:
     """Show a table; see `_SHOW_HELP`."""
@@ -148,7 +151,8 @@ def show(
     from lazyflow.show import Request, quiet_others, show_table
 
     quiet_others(debug)
-    show_table(Request(path, backend, search, filters, sorts, rows, columns), as_json, start)
+    cache = {"cache_directory": cache_directory, "cache_directory_bytes": cache_directory_bytes}
+    show_table(Request(path, backend, search, filters, sorts, rows, columns, cache), as_json, start)
 
 
 @main.command(

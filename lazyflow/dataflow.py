@@ -8,15 +8,20 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from importlib.metadata import entry_points
+from importlib.metadata import entry_points, version
+from os import PathLike
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
 
 from cachetools import LRUCache
 
+from lazyflow import __version__
 from lazyflow.backend import Backend
 from lazyflow.cache import DEFAULT_BYTES, Cache
 from lazyflow.data import expression_family, is_frame
+from lazyflow.disk import DEFAULT_BYTES as DEFAULT_DISK_BYTES
+from lazyflow.disk import Disk
 from lazyflow.errors import (
     BackendNotInstalled,
     Cancelled,
@@ -86,15 +91,36 @@ class Update:
 class _Shared:
     """What a flow and its forks have in common: backend, source, work, and how many of them are open."""
 
-    def __init__(self, data: Any, backend: Backend, cache: Cache, row_numbers_bytes: int) -> None:
+    def __init__(
+        self,
+        data: Any,
+        backend: Backend,
+        max_bytes: int,
+        row_numbers_bytes: int,
+        directory: Path | None,
+        disk_bytes: int,
+    ) -> None:
         self.data = data
         self.backend = backend
         self.source: Source = backend.open(data)
-        self.work = Work(backend.run, cache, row_numbers_bytes)
+        disk = None
+        if directory is not None and backend.packages:
+            versions = [
+                f"lazyflow {__version__}",
+                backend.name,
+                *(f"{name} {version(name)}" for name in backend.packages),
+            ]
+            disk = Disk(directory, disk_bytes, ", ".join(versions), self.holds)
+        self.work = Work(backend.run, Cache(max_bytes, disk), row_numbers_bytes)
         self.compiling = threading.Lock()
         self.plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
         self.wants: Memo[object, tuple[Want, ...]] = Memo(STAGES_KEPT)
         self.open_flows = 1
+
+    def holds(self, fingerprint: str) -> bool:
+        """Whether the data is still what a fingerprint says."""
+        current = self.source.fingerprint
+        return current.value == fingerprint and not current.outdated
 
 
 class DataFlow:
@@ -112,9 +138,16 @@ class DataFlow:
         Bound on the memory for known statistics, in bytes.
     row_numbers_bytes
         Bound on the memory for row numbers of views, in bytes: see `Step.prepare`. With 0 none are prepared.
+    cache_directory
+        Where statistics of files are kept for other processes, and for another day; None keeps none. Made, for its
+        owner alone, if it is not there. What the disk refuses is a warning in the log.
+    cache_directory_bytes
+        Bound on the size of its files, in bytes.
 
     Raises
     ------
+    InvalidInput
+        If a bound is not positive.
     SourceError
         If the source is missing, empty, truncated or foreign.
     UnknownName, BackendNotInstalled
@@ -139,10 +172,15 @@ class DataFlow:
         *,
         cache_bytes: int = DEFAULT_BYTES,
         row_numbers_bytes: int = ROW_NUMBERS_BYTES,
+        cache_directory: str | PathLike[str] | None = None,
+        cache_directory_bytes: int = DEFAULT_DISK_BYTES,
     ) -> None:
+        if min(cache_bytes, cache_directory_bytes) < 1:
+            raise InvalidInput(f"bounds are positive, got {cache_bytes} and {cache_directory_bytes} bytes")
+        directory = Path(cache_directory).expanduser().absolute() if cache_directory else None
         engine = load_backend(backend if backend is not None else choose_backend(source))
         try:
-            self._shared = _Shared(source, engine, Cache(cache_bytes), row_numbers_bytes)
+            self._shared = _Shared(source, engine, cache_bytes, row_numbers_bytes, directory, cache_directory_bytes)
         except BaseException:
             engine.close()
             raise

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, fields
 from typing import Any, get_type_hints
 
+from lazyflow.disk import DEFAULT_BYTES
 from lazyflow.errors import InvalidInput
 
 PREFIX = "LAZYFLOW_"
@@ -58,6 +59,10 @@ class Settings:
     statistics_timeout: float = _setting(
         300.0, "seconds", "How long the engine may take until some statistic is known; then they are given up."
     )
+    cache_directory: str | None = _setting(
+        None, "path", "Where statistics of files are kept for another day and other processes; none are unless given."
+    )
+    cache_directory_bytes: int = _setting(DEFAULT_BYTES, "bytes", "Size of all files of the cache directory together.")
 
     def __post_init__(self) -> None:
         for item in settings():

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
@@ -134,6 +134,7 @@ class Generation:
         self._cells: dict[CellKey, Cell] = {}
         self._listeners: list[Callable[[], None]] = []
         self._started = False
+        self._recalled = False
         self._superseded = False
         self._fault: LazyflowError | None = None
         self._rows: tuple[tuple[int, int], pa.Table] | None = None
@@ -523,6 +524,7 @@ class Work:
         for generation in current:
             if not generation._started or generation._fault is not None or generation.superseded:
                 continue
+            self._recall(generation)
             if asked is not None and generation.wanted.sight_known(generation.known):
                 continue
             try:
@@ -584,10 +586,31 @@ class Work:
             except Exception:
                 log.exception("a watcher of statistics queries failed")
 
+    def _recall(self, generation: Generation) -> None:
+        """Once, before the engine is asked for anything: take what is on disk."""
+        if generation._recalled:
+            return
+        generation._recalled = True
+        try:
+            found = self.cache.recall(generation.wanted.keys)
+        except Exception:
+            log.exception("the cache on disk could not be read")
+            return
+        if found:
+            self._spread(frozenset(found), found)
+
     def _deliver(self, query: StatisticsQuery, cells: dict[CellKey, Cell]) -> None:
         self.cache.put(cells)
+        self._spread(query.concerns, cells)
+        try:
+            self.cache.store(cells)
+        except Exception:
+            log.exception("the cache on disk could not be written")
+
+    def _spread(self, keys: frozenset[CellKey], cells: Mapping[CellKey, Cell]) -> None:
+        """Tell those generations of cells that want any of the keys."""
         with self._changed:
-            concerned = [g for g in self._current.values() if g.wants(query)]
+            concerned = [g for g in self._current.values() if keys & g.wanted.keys]
             for generation in concerned:
                 generation._cells.update(cells)
         self._notify(concerned)

@@ -75,7 +75,7 @@ def wire(name: str, backend: str = "duckdb") -> tuple[str, ...]:
 
 
 RUNNING = "not any(g.wants(running) for g in self._current.values())"
-KEY = "self.plan.source.fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin"
+KEY = "fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin, durable"
 SHARED_PHASE = """
 class _Everywhere:
     value = False
@@ -184,15 +184,81 @@ MUTANTS = (
         "key without the fingerprint",
         "lazyflow/statistics/view.py",
         KEY,
-        KEY.replace("self.plan.source.fingerprint.value", '""'),
+        KEY.replace("fingerprint.value", '""'),
         ("tests/test_cache.py::test_a_table_that_changed_under_its_name_is_read_anew",),
     ),
     Mutant(
         "number of rows without the fingerprint",
         "lazyflow/statistics/view.py",
-        'CellKey(self.plan.source.fingerprint.value, stage.digest, "", ROWS.name',
+        'CellKey(fingerprint.value, stage.digest, "", ROWS.name',
         'CellKey("", stage.digest, "", ROWS.name',
         ("tests/test_cache.py::test_a_table_that_changed_under_its_name_is_read_anew",),
+    ),
+    Mutant(
+        "disk: files believed whatever their digest",
+        "lazyflow/store.py",
+        "head == _head(subject, name, text)",
+        "head.startswith(_MAGIC)",
+        (
+            "tests/test_store.py::test_a_flipped_bit_anywhere_is_a_miss",
+            "tests/test_disk.py::test_two_processes_hammer_a_directory_that_a_third_one_harms[pandas-15]",
+        ),
+    ),
+    Mutant(
+        "disk: the fingerprint not in the key",
+        "lazyflow/disk.py",
+        "json.dumps([self._release, scope.fingerprint, scope.scope])",
+        "json.dumps([self._release, scope.scope])",
+        ("tests/test_disk.py::test_a_file_that_was_replaced_is_another[duckdb]",),
+    ),
+    Mutant(
+        "disk: the release not in the key",
+        "lazyflow/disk.py",
+        "json.dumps([self._release, scope.fingerprint, scope.scope])",
+        "json.dumps([scope.fingerprint, scope.scope])",
+        ("tests/test_disk.py::test_engines_do_not_read_each_others_answers",),
+    ),
+    Mutant(
+        "disk: keys written that do not last",
+        "lazyflow/disk.py",
+        "sorted((key for key in cells if key.durable), key=_scope_key)",
+        "sorted(cells, key=_scope_key)",
+        ("tests/test_disk.py::test_frames_are_not_written_to_disk[duckdb]",),
+    ),
+    Mutant(
+        "disk: views by chance taken for lasting",
+        "lazyflow/digest.py",
+        "        durable = durable and is_pure(node)\n",
+        "",
+        ("tests/test_disk.py::test_what_another_time_may_be_otherwise_is_not_written_to_disk[duckdb]",),
+    ),
+    Mutant(
+        "disk: answers kept of a file that changed meanwhile",
+        "lazyflow/disk.py",
+        "if not self._holds(scope.fingerprint):",
+        "if False:",
+        ("tests/test_disk.py::test_what_was_computed_of_a_file_that_is_gone_by_now_is_not_kept[duckdb]",),
+    ),
+    Mutant(
+        "disk: the engine asked without a look",
+        "lazyflow/work.py",
+        "            self._recall(generation)\n",
+        "",
+        ("tests/test_disk.py::test_a_second_process_is_complete_without_a_statistics_query[duckdb]",),
+    ),
+    Mutant(
+        "disk: a directory that others write to is used",
+        "lazyflow/store.py",
+        "if found.st_uid == os.geteuid() and not found.st_mode & 0o022:",
+        "if found.st_uid == os.geteuid():",
+        ("tests/test_store.py::test_a_directory_that_others_may_write_to_is_not_used",),
+    ),
+    Mutant(
+        "disk: the bound forgotten",
+        "lazyflow/store.py",
+        "if self._since_look > self._share:",
+        "if False:",
+        ("tests/test_store.py::test_several_processes_keep_the_bound_and_read_what_was_written[150]",),
     ),
     Mutant(
         "key without the scope",

@@ -292,6 +292,25 @@ def test_files_give_the_same_on_each_backend(backend: str, tmp_path: Path) -> No
 # Bad input
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_table_that_was_shown_before_is_complete_at_once(backend: str, path: Path, tmp_path: Path) -> None:
+    words = ("show", path, "--backend", backend, "--search", "o")
+    first = events(*words, "--cache-directory", tmp_path / "cache")
+    second = events(*words, "--cache-directory", tmp_path / "cache")
+    assert cells(first) == cells(second)
+    names = [event["event"] for event in second]
+    assert names[:2] == ["opened", "rows"]
+    assert "query_started" in [event["event"] for event in first]
+    assert "query_started" not in names
+
+
+def test_the_environment_names_the_cache_directory_too(path: Path, tmp_path: Path) -> None:
+    environment = {"LAZYFLOW_CACHE_DIRECTORY": str(tmp_path / "cache")}
+    pages = [run("show", path, env=environment).stdout for _ in range(2)]
+    assert pages[0] == pages[1]
+    assert list((tmp_path / "cache").iterdir())
+
+
 def complaint(*words: str | Path) -> str:
     result = run(*words)
     assert result.exit_code == 2

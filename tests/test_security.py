@@ -6,9 +6,12 @@ import ast
 import asyncio
 import gc
 import inspect
+import json
 import logging
+import os
 import re
 import socket
+import stat
 import struct
 import textwrap
 import tracemalloc
@@ -18,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 from tornado.httpclient import HTTPClientError
@@ -460,6 +464,64 @@ async def test_a_refused_websocket_opens_no_session() -> None:
         with pytest.raises(HTTPClientError, match="403"):
             await server.connect(headers={**BEARER, "Origin": "https://evil.example"})
         assert server.service.session_count == server.service.client_count == 0
+
+
+# The cache on disk
+
+
+def _look(path: Path, **how: Any) -> None:
+    with lf.DataFlow(path, **how) as flow:
+        flow.apply(lf.State()).resolve()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    pyarrow.parquet.write_table(pa.table({"city": ["Bonn", None]}), tmp_path / "cities.parquet")
+    return tmp_path / "cities.parquet"
+
+
+def test_nothing_is_kept_on_disk_unless_it_is_asked_for(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert Settings().cache_directory is None
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    _look(path)
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_what_is_kept_on_disk_is_for_its_owner_alone(path: Path, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        _look(path, cache_directory=tmp_path / "cache")
+    finally:
+        os.umask(before)
+    found = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    assert len(found) > 2
+    assert {stat.S_IMODE(one.stat().st_mode) for one in found} == {0o700, 0o600}
+
+
+def test_a_directory_into_which_others_can_write_is_not_read(path: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    _look(path, cache_directory=cache)
+    inodes = {found: found.stat().st_ino for found in cache.rglob("*.cells")}
+    cache.chmod(0o777)
+    with lf.DataFlow(path, cache_directory=cache) as flow:
+        asked: list[object] = []
+        flow.watch_statistics_queries(lambda *event: asked.append(event))
+        flow.apply(lf.State()).resolve()
+        assert asked
+    assert {found: found.stat().st_ino for found in cache.rglob("*.cells")} == inodes
+
+
+def test_files_on_disk_are_data_that_is_checked(path: Path, tmp_path: Path) -> None:
+    _look(path, cache_directory=tmp_path / "cache")
+    for found in (tmp_path / "cache").rglob("*.cells"):
+        head, *lines = found.read_text().splitlines()
+        assert re.fullmatch(r"lazyflow cache \d+ [0-9a-f]{64}", head)
+        assert all(isinstance(json.loads(line), list) for line in lines)
+        assert str(path) not in found.read_text()
 
 
 def test_every_promise_names_its_test() -> None:

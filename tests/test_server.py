@@ -334,6 +334,18 @@ def test_paths_are_tables_of_their_own(path: Path, tmp_path: Path) -> None:
         assert ended(process, signal.SIGTERM, tmp_path) == (0, "")
 
 
+def test_a_server_that_starts_again_knows_what_was_computed(path: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    written = []
+    for _ in range(2):
+        with served(path, "--cache-directory", cache, folder=tmp_path) as (process, url):
+            asyncio.run(_look(url))
+            assert ended(process, signal.SIGTERM, tmp_path)[0] == 0
+        written.append({found: found.stat().st_ino for found in cache.rglob("*.cells")})
+    assert written[0]
+    assert written[0] == written[1], "nothing was computed anew"
+
+
 def test_a_port_in_use_is_one_line(path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]

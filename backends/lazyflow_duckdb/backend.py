@@ -40,6 +40,7 @@ class DuckDBBackend(Backend):
     """DuckDB through ibis. Where the engine is ours, statistics leave a core to the rows."""
 
     name: ClassVar[str] = "duckdb"
+    packages: ClassVar[tuple[str, ...]] = ("duckdb", "ibis-framework", "pyarrow")
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=True,
         missing=dict.fromkeys(

@@ -41,6 +41,7 @@ class XorqBackend(Backend):
     """DataFusion through xorq. Expressions stay the caller's; they are run in sessions that read right and in order."""
 
     name: ClassVar[str] = "xorq"
+    packages: ClassVar[tuple[str, ...]] = ("xorq", "xorq-datafusion", "duckdb", "pyarrow")
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=True,
         missing={

@@ -82,7 +82,17 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
         sockets = _listen(settings.host, settings.port)
         for each in sockets:
             stack.callback(each.close)
-        flows = {name: stack.enter_context(DataFlow(data, backend=backend)) for name, data in tables.items()}
+        flows = {
+            name: stack.enter_context(
+                DataFlow(
+                    data,
+                    backend,
+                    cache_directory=settings.cache_directory,
+                    cache_directory_bytes=settings.cache_directory_bytes,
+                )
+            )
+            for name, data in tables.items()
+        }
         app = make_app(flows, settings, None)
         for flow in flows.values():
             flow.compile(State())  # loads what compiling needs

@@ -1,4 +1,4 @@
-"""The options of `lazyflow serve`: one for each setting."""
+"""The options of `lazyflow serve`, one for each setting, and those that `lazyflow show` has too."""
 
 from __future__ import annotations
 
@@ -16,6 +16,13 @@ F = TypeVar("F", bound=Callable[..., Any])
 def settings_options(command: F) -> F:
     """Give a command an option for each row of the table; their values come as keyword arguments of their names."""
     for item in reversed(list(settings())):
+        command = _option(item)(command)
+    return command
+
+
+def cache_options(command: F) -> F:
+    """Give a command the options of the cache on disk alone."""
+    for item in reversed([item for item in settings() if item.name.startswith("cache_")]):
         command = _option(item)(command)
     return command
 

@@ -6,8 +6,9 @@ import asyncio
 import logging
 import sys
 import warnings
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.show.asking import parse_columns, parse_filter, parse_sort
@@ -22,7 +23,7 @@ from lazyflow.step import Step
 
 @dataclass(frozen=True)
 class Request:
-    """What a person typed; `path` is None for the demo."""
+    """What a person typed; `path` is None for the demo. `cache` are the keywords of `DataFlow` for the one on disk."""
 
     path: str | None
     backend: str | None
@@ -31,6 +32,7 @@ class Request:
     sorts: tuple[str, ...] = ()
     rows: int = 10
     columns: tuple[str, ...] = ()
+    cache: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Output(Protocol):
@@ -69,7 +71,7 @@ def show_table(request: Request, as_json: bool, start: float) -> None:
         if request.path is None:
             name, flow = DEMO, DataFlow(demo_frame(), backend=request.backend or "duckdb")
         else:
-            name, flow = request.path, DataFlow(request.path, backend=request.backend)
+            name, flow = request.path, DataFlow(request.path, request.backend, **request.cache)
         with flow:
             output.opened(flow, name)
             asyncio.run(_show(flow, request, output))

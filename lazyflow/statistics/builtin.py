@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -99,6 +100,11 @@ def _scalar(make: Callable[[Column], Column]) -> Callable[[Column, Namespace, Ed
     return lambda column, ns, edges: {"": make(column)}
 
 
+def _durable(*statistics: Statistic) -> tuple[Statistic, ...]:
+    """Statistics of lazyflow itself: every process of the same version has the same."""
+    return tuple(replace(statistic, durable=True) for statistic in statistics)
+
+
 def _whole(parts: Mapping[str, pa.Scalar], _: Edges) -> int:
     return int(parts[""].as_py() or 0)
 
@@ -107,7 +113,7 @@ def _float(parts: Mapping[str, pa.Scalar], _: Edges) -> float | None:
     return _not_nan(parts[""].as_py())
 
 
-BUILTIN = (
+BUILTIN = _durable(
     Statistic(
         "count", "summary", KINDS, lambda counts, _: counts.count,
         _scalar(lambda column: column.count()), _whole,
@@ -158,12 +164,13 @@ CARDINALITY = Statistic(
     lambda counts, _: counts.distinct,
     _scalar(lambda column: column.nunique()),
     _whole,
+    durable=True,
 )
 """Not shown: a number of distinct values, good enough to decide whether they can be counted one by one."""
 
 RANGE = Statistic(
     "range", "summary", NUMBERS | TEMPORAL, lambda counts, _: counts.finite_range,
     lambda column, ns, edges: {"low": column.min(where=_finite(column)), "high": column.max(where=_finite(column))},
-    lambda parts, _: (parts["low"], parts["high"]), in_column_type=True,
+    lambda parts, _: (parts["low"], parts["high"]), in_column_type=True, durable=True,
 )  # fmt: skip
 """Not shown: the least and greatest finite value as Arrow scalars, which give a histogram its edges."""

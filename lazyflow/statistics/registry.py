@@ -49,6 +49,8 @@ class Statistic:
         Whether the answers to `build` are values of the column, to be brought into the type that callers see.
     version
         Raised whenever the same data would give another value: part of the content key.
+    durable
+        Whether name and version say in every process what is computed. Only then values are kept on disk.
     """
 
     name: str
@@ -61,12 +63,14 @@ class Statistic:
     needs_edges: bool = False
     in_column_type: bool = False
     version: int = 1
+    durable: bool = False
 
 
 class CellKey(NamedTuple):
     """What a cell computes, whoever asks: the content key of one statistic of one column of one scope.
 
-    `edges` is the digest of the scope whose values give a histogram its edges, else empty.
+    `edges` is the digest of the scope whose values give a histogram its edges, else empty. `durable` says whether
+    another process finds the same key for the same cell of the same data.
     """
 
     fingerprint: str
@@ -75,3 +79,4 @@ class CellKey(NamedTuple):
     statistic: str
     version: int
     edges: str = ""
+    durable: bool = False

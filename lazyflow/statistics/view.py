@@ -34,7 +34,7 @@ from lazyflow.statistics.registry import CellKey, Statistic
 from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
 from lazyflow.types import Kind
 
-ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows)
+ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows, durable=True)
 """The number of rows of a scope: a cell without a column."""
 
 Known = Callable[[CellKey], Cell | None]
@@ -171,14 +171,21 @@ class View:
 
     def rows_key(self, stage: Stage) -> CellKey:
         """The content key of the number of rows of a stage."""
-        return CellKey(self.plan.source.fingerprint.value, stage.digest, "", ROWS.name, ROWS.version)
+        fingerprint = self.plan.source.fingerprint
+        durable = fingerprint.durable and stage.durable and ROWS.durable
+        return CellKey(fingerprint.value, stage.digest, "", ROWS.name, ROWS.version, durable=durable)
 
     def _key(
         self, stage: Stage, column: SourceColumn, statistic: Statistic, edges_stage: Stage | None = None
     ) -> CellKey:
-        origin = (edges_stage or self._edges_stage(column)).digest if statistic.needs_edges else ""
+        fingerprint = self.plan.source.fingerprint
+        durable = fingerprint.durable and stage.durable and statistic.durable
+        origin = ""
+        if statistic.needs_edges:
+            edges_stage = edges_stage or self._edges_stage(column)
+            origin, durable = edges_stage.digest, durable and edges_stage.durable
         return CellKey(
-            self.plan.source.fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin
+            fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin, durable
         )
 
     def _edges_stage(self, column: SourceColumn) -> Stage:
