@@ -103,10 +103,9 @@ class Store:
             if self._since_look > self._share:
                 self._trim()
                 self._since_look = size
-            folder.mkdir(mode=0o700, exist_ok=True)
-            _write(folder / name, _head(subject, name, text) + text)
-        except FileNotFoundError:  # another process took the folder away while it was empty: a text less
-            log.debug("%s went away", folder)
+            with suppress(FileNotFoundError):  # another process took the folder away while it was empty: a text less
+                folder.mkdir(mode=0o700, exist_ok=True)
+                _write(folder / name, _head(subject, name, text) + text)
         except OSError as error:
             self._warn(error)
 

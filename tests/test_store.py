@@ -183,10 +183,14 @@ def test_a_disk_that_takes_nothing_is_a_warning_once(
     assert read(store) == [b"more", b"text"], "there may be room again"
 
 
-def test_a_file_in_place_of_the_directory_is_a_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("where", ["cache", "cache/below", "/proc/nowhere"])
+def test_a_directory_that_cannot_be_made_is_a_warning(
+    where: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     (tmp_path / "cache").write_text("mine")
-    store = Store(tmp_path / "cache", MIB)
+    store = Store(tmp_path / where, MIB)
     store.write("subject", "a", b"text")
+    store.write("subject", "b", b"text")
     assert read(store) == []
     assert len(messages(caplog)) == 1
     assert (tmp_path / "cache").read_text() == "mine"
