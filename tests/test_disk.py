@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import decimal
 import logging
 import os
 import random
@@ -64,6 +65,38 @@ def test_a_second_process_is_complete_without_a_statistics_query(backend: str, t
     assert answers(first) == answers(second) == answers(right)
     assert all(number > 0 for number in asked(first))
     assert asked(second) == [0, 0, 0]
+
+
+def many_types() -> pa.Table:
+    """Values of many types that Parquet has, extremes among them."""
+    whole = [pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.uint8(), pa.uint16(), pa.uint32(), pa.uint64()]
+    instants = [*(pa.timestamp(unit, zone) for unit in ("ms", "us") for zone in (None, "UTC")), pa.timestamp("ns")]
+    steps = pa.array([-1, None, 10**12 + 1], pa.int64())
+    columns = {
+        **{str(type): pa.array([0, None, 2 ** (type.bit_width - 1) - 1], type) for type in whole},
+        **{str(type): steps.cast(type) for type in (*instants, pa.duration("us"))},
+        "float": pa.array([float("-inf"), 0.1, float("nan")], pa.float32()),
+        "double": pa.array([5e-324, -0.0, 1.7e308]),
+        "decimal": pa.array([None, decimal.Decimal("-0.001"), decimal.Decimal(10**34)], pa.decimal128(38, 3)),
+        "text": ["", "\x00\n\u2028\U0001f600", "x" * 5_000],
+        "boolean": [True, None, False],
+        "date": pa.array([-719_162, 0, 2_932_896], pa.int32()).cast(pa.date32()),
+        "time": pa.array([0, None, 86_399_999_999], pa.int64()).cast(pa.time64("us")),
+        "binary": [b"\x00", None, b"\xff"],
+        "list": [[1, 2], None, []],
+        "struct": [{"a": 1}, None, {"a": 2}],
+        "category": pa.array(["a", None, "b"]).dictionary_encode(),
+    }
+    return pa.table(columns)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_values_of_many_types_are_known_again(backend: str, tmp_path: Path) -> None:
+    path, plain = file_of(tmp_path, table=many_types()), [lf.State().to_json(), lf.State(search="x").to_json()]
+    first, second = (look(path, backend, tmp_path / "cache", plain) for _ in range(2))
+    assert answers(first) == answers(second)
+    assert "EngineError" not in answers(first)[0]
+    assert asked(second) == [0, 0]
 
 
 @pytest.mark.parametrize("format", ["csv", "jsonl", "arrow", "glob"])
