@@ -119,16 +119,16 @@ MUTANTS = (
     Mutant(
         "first phase computes",
         "lazyflow/backend.py",
-        "        return Step(plan, view, window, rows, generation, fetch)\n",
+        "        return Step(plan, view, window, rows, generation, windows.fetch)\n",
         "        generation.start()\n        generation.wait()\n"
-        "        return Step(plan, view, window, rows, generation, fetch)\n",
+        "        return Step(plan, view, window, rows, generation, windows.fetch)\n",
         parity("the_rows_phase_asks_for_rows_alone"),
     ),
     Mutant(
         "first phase starts the work",
         "lazyflow/backend.py",
-        "        return Step(plan, view, window, rows, generation, fetch)\n",
-        "        generation.start()\n        return Step(plan, view, window, rows, generation, fetch)\n",
+        "        return Step(plan, view, window, rows, generation, windows.fetch)\n",
+        "        generation.start()\n        return Step(plan, view, window, rows, generation, windows.fetch)\n",
         parity("what_nobody_resolves_is_not_computed"),
     ),
     Mutant(
