@@ -154,17 +154,19 @@ class Backend(ABC):
         return query.finish(answer)
 
     @final
-    def defer(self, plan: Plan, view: View, window: tuple[int, int], generation: Generation) -> Step:
+    def defer(
+        self, plan: Plan, view: View, window: tuple[int, int], columns: tuple[str, ...], generation: Generation
+    ) -> Step:
         """The rows now, everything else later.
 
         What it returns holds the rows of the new view and the statistics that were already known, and no deferred query
         was issued between its call and its return.
         """
         windows = Windows(plan, generation, self.run_rows)
-        rows = generation.first_rows(window)
+        rows = generation.first_rows(window, columns)
         if rows is None:
-            rows = windows.fetch(window, generation.rows_token)
-            generation.keep_first_rows(window, rows)
+            rows = windows.fetch(window, columns, generation.rows_token)
+            generation.keep_first_rows(window, columns, rows)
         return Step(plan, view, window, rows, generation, windows.fetch)
 
     @final

@@ -175,8 +175,8 @@ class DataFlow:
         cache_directory: str | PathLike[str] | None = None,
         cache_directory_bytes: int = DEFAULT_DISK_BYTES,
     ) -> None:
-        if min(cache_bytes, cache_directory_bytes) < 1:
-            raise InvalidInput(f"bounds are positive, got {cache_bytes} and {cache_directory_bytes} bytes")
+        if min(cache_bytes, cache_directory_bytes) < 0:
+            raise InvalidInput(f"bounds are not negative, got {cache_bytes} and {cache_directory_bytes} bytes")
         directory = Path(cache_directory).expanduser().absolute() if cache_directory else None
         engine = load_backend(backend if backend is not None else choose_backend(source))
         try:
@@ -250,8 +250,10 @@ class DataFlow:
                 self._shared.plans[key] = plan
             return plan
 
-    def rows(self, state: State, window: tuple[int, int]) -> pa.Table:
+    def rows(self, state: State, window: tuple[int, int], columns: Iterable[str] = ()) -> pa.Table:
         """Rows `window[0]` to `window[1]` (exclusive) of the state's view; asks for no statistics, ever.
+
+        `columns` are names of the columns to fetch; none means all.
 
         Raises
         ------
@@ -268,17 +270,18 @@ class DataFlow:
         ...     flow.rows(State(sort=[Sort("x")]), (1, 3))["x"].to_pylist()
         [2, 3]
         """
-        return self._rows(state, window, CancelToken())
+        return self._rows(state, window, columns, CancelToken())
 
-    def _rows(self, state: State, window: tuple[int, int], token: CancelToken) -> pa.Table:
+    def _rows(self, state: State, window: tuple[int, int], columns: Iterable[str], token: CancelToken) -> pa.Table:
         window = check_window(window)
         plan = self.compile(state)
+        names = check_columns(columns, plan.schema)
         run = self._shared.backend.run_rows
         with suppress(EngineError):  # the engine is asked again without row numbers, and then says what is wrong
-            rows = by_number(plan, window, self._row_numbers(plan), run, token)
+            rows = by_number(plan, window, names, self._row_numbers(plan), run, token)
             if rows is not None:
                 return rows
-        return run(RowsQuery(plan, *window), token)
+        return run(RowsQuery(plan, *window, names), token)
 
     def _row_numbers(self, plan: Plan) -> pa.Array | None:
         """The row numbers of a view, if some step had them prepared."""
@@ -321,7 +324,7 @@ class DataFlow:
         window
             The rows to fetch: (start, stop), stop exclusive.
         columns
-            Names of the columns in sight, whose statistics come first; none means all.
+            Names of the columns in sight: those of `Step.rows`, whose statistics come first; none means all.
 
         Raises
         ------
@@ -335,21 +338,22 @@ class DataFlow:
         start, stop = check_window(window)
         while True:
             plan = self.compile(state)
-            view = self._view(plan, check_columns(columns, plan.schema))
+            sight = check_columns(columns, plan.schema)
+            view = self._view(plan, sight)
             generation = self._shared.work.begin(self._owner, view)
             if plan.source is self._shared.source:  # else it was refreshed meanwhile
                 break
         try:
-            return self._shared.backend.defer(plan, view, (start, stop), generation)
+            return self._shared.backend.defer(plan, view, (start, stop), sight, generation)
         except Cancelled as error:
             raise Superseded(f"generation {generation.number} was superseded by a newer state") from error
 
     def _view(self, plan: Plan, in_sight: tuple[str, ...]) -> View:
         return View(plan, frozenset(in_sight), self._shared.backend.folding, self._shared.wants)
 
-    async def rows_async(self, state: State, window: tuple[int, int]) -> pa.Table:
+    async def rows_async(self, state: State, window: tuple[int, int], columns: Iterable[str] = ()) -> pa.Table:
         """As `rows`, without blocking the event loop; a cancelled task stops the query."""
-        return await run_cancellable(self._rows, state, window)
+        return await run_cancellable(self._rows, state, window, columns)
 
     async def row_count_async(self, state: State) -> int:
         """As `row_count`, without blocking the event loop; a cancelled task stops the query."""

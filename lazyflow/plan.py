@@ -5,7 +5,7 @@ raw -> cleaning -> clean -> search, filters -> filtered -> post-processing -> sh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
@@ -118,11 +118,17 @@ class Plan:
         """Name to Arrow type of the shown table."""
         return self.stages["shown"].schema
 
-    def no_rows(self) -> pa.Table:
-        """The shown table without its rows, under the names and types that callers see."""
+    def shown_columns(self, names: Sequence[str] = ()) -> tuple[SourceColumn, ...]:
+        """The columns of the shown table of these names, or all of them."""
+        shown = self.stages["shown"]
+        return tuple(map(shown.column, names)) if names else shown.columns
+
+    def no_rows(self, columns: Sequence[str] = ()) -> pa.Table:
+        """The shown table, or some columns of it, without its rows, under the names and types that callers see."""
         import pyarrow as pa
 
-        return pa.Table.from_batches([], pa.schema(list(self.schema.items())))
+        fields = [(column.name, column.type) for column in self.shown_columns(columns)]
+        return pa.Table.from_batches([], pa.schema(fields))
 
     @cached_property
     def ordered(self) -> ex.Table:
@@ -279,10 +285,10 @@ def check_window(window: object) -> tuple[int, int]:
 
 
 def check_columns(columns: Iterable[str], known: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of columns, each of which must be known."""
+    """Names of columns, each of which must be known; each once."""
     if isinstance(columns, str):
         raise InvalidInput(f"columns is a list of names, not the text {columns!r}")
-    names = tuple(columns)
+    names = tuple(dict.fromkeys(columns))
     for name in names:
         if name not in known:
             raise UnknownName.of("column", name, known)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, ClassVar
 
@@ -38,8 +38,12 @@ class Query(ABC):
 class RowsQuery(Query):
     """Rows `start` to `stop` of a plan's ordered table.
 
+    Engines may answer with more columns than those that are asked for, of which `inside` are the inside names.
+
     Parameters
     ----------
+    columns
+        Names of the columns asked for; none means all.
     numbers
         Their row numbers in the source, in the order of the view, where they are known. The engine then answers with
         `plan.shown` over these rows of the source alone, in the source's order, in which the attribute `numbers` has
@@ -48,10 +52,14 @@ class RowsQuery(Query):
 
     deferred = False
 
-    def __init__(self, plan: Plan, start: int, stop: int, numbers: pa.Array | None = None) -> None:
+    def __init__(
+        self, plan: Plan, start: int, stop: int, columns: Sequence[str] = (), numbers: pa.Array | None = None
+    ) -> None:
         self.plan = plan
         self.start = start
         self.stop = stop
+        self.columns = plan.shown_columns(columns)
+        self.inside = tuple(column.inside for column in self.columns)
         self.numbers = numbers
         if numbers is not None:
             import pyarrow.compute as pc
@@ -62,18 +70,16 @@ class RowsQuery(Query):
 
     @cached_property
     def expression(self) -> Table:
-        return self.plan.window(self.start, self.stop)
+        return self.plan.window(self.start, self.stop).select(self.inside)
 
     def finish(self, answer: pa.Table) -> pa.Table:
         """The rows under the names and types that callers see, in the order of the view."""
         if self.numbers is not None and answer.num_rows != len(self.numbers):
             raise EngineError(f"asked for {len(self.numbers)} rows by number, the engine gave {answer.num_rows}")
-        columns, schema = self.plan.stages["shown"].columns, self.plan.no_rows().schema
-        answer = answer.select([column.inside for column in columns]).rename_columns(
-            [column.name for column in columns]
-        )
+        names = [column.name for column in self.columns]
+        answer, schema = answer.select(self.inside).rename_columns(names), self.plan.no_rows(names).schema
         # To Arrow lists are equal whatever their elements are called.
-        nested = any(column.kind in ("list", "other") for column in columns)
+        nested = any(column.kind in ("list", "other") for column in self.columns)
         same = answer.schema.equals(schema) and not nested
         rows = answer.replace_schema_metadata() if same else answer.cast(schema)
         return rows if self.numbers is None else rows.take(self._places)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Mapping
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 from lazyflow.errors import Cancelled, LazyflowError
-from lazyflow.plan import Plan, check_window
+from lazyflow.plan import Plan, check_columns, check_window
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import KnownScope, View
 from lazyflow.threads import Threads
@@ -17,7 +17,7 @@ from lazyflow.work import CancelToken, Generation, run_cancellable
 if TYPE_CHECKING:
     import pyarrow as pa
 
-Fetch: TypeAlias = "Callable[[tuple[int, int], CancelToken], pa.Table]"
+Fetch: TypeAlias = "Callable[[tuple[int, int], Sequence[str], CancelToken], pa.Table]"
 """How a step gets the rows of a window of its view."""
 
 
@@ -31,7 +31,7 @@ class Step:
     window
         Which rows `rows` holds: (start, stop).
     rows
-        The first rows of the view, as a table under the names and types of `schema`.
+        The first rows of the view, as a table under the names and types of `schema`: of the columns in sight.
     """
 
     def __init__(
@@ -83,20 +83,22 @@ class Step:
         """How many of them were stopped because a newer state did not want them."""
         return self._generation.queries_cancelled
 
-    def fetch(self, window: tuple[int, int], token: CancelToken | None = None) -> pa.Table:
+    def fetch(self, window: tuple[int, int], columns: Iterable[str] = (), token: CancelToken | None = None) -> pa.Table:
         """Further rows of this view: `window[0]` to `window[1]` (exclusive); asks for no statistics, ever.
 
         Parameters
         ----------
         window
             The rows to fetch: (start, stop), stop exclusive.
+        columns
+            Names of the columns to fetch; none means all.
         token
             Stops the query in the engine when it is cancelled.
 
         Raises
         ------
-        InvalidValue
-            If the window is none.
+        InvalidInput
+            If the window is none, or a column unknown.
         Superseded
             If a newer state took this one's place, before or meanwhile.
         Cancelled
@@ -113,16 +115,17 @@ class Step:
         [3, 4]
         """
         window, token = check_window(window), token or CancelToken()
+        names = check_columns(columns, self.schema)
         try:
             with self._generation.rows_token.on_cancel(token.cancel):
-                return self._fetch(window, token)
+                return self._fetch(window, names, token)
         except Cancelled:
             self._generation.check()
             raise
 
-    async def fetch_async(self, window: tuple[int, int]) -> pa.Table:
+    async def fetch_async(self, window: tuple[int, int], columns: Iterable[str] = ()) -> pa.Table:
         """As `fetch`, without blocking the event loop; a cancelled task stops the query."""
-        return await run_cancellable(self.fetch, window)
+        return await run_cancellable(self.fetch, window, columns)
 
     def prepare(self, timeout: float | None = None) -> bool:
         """Prepare the row numbers of this view, with which windows anywhere in it are quick, and wait for them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -28,9 +28,14 @@ Run = Callable[[RowsQuery, CancelToken], "pa.Table"]
 
 
 def by_number(
-    plan: Plan, window: tuple[int, int], numbers: pa.Array | None, run: Run, token: CancelToken
+    plan: Plan,
+    window: tuple[int, int],
+    columns: Sequence[str],
+    numbers: pa.Array | None,
+    run: Run,
+    token: CancelToken,
 ) -> pa.Table | None:
-    """The rows of a window by their numbers; None where these are of no use.
+    """The rows of a window by their numbers; None where these are of no use. No `columns` are all of them.
 
     Raises
     ------
@@ -41,8 +46,8 @@ def by_number(
     if numbers is None or stop - start > MOST_ROWS:
         return None
     if start >= len(numbers):
-        return plan.no_rows()
-    return run(RowsQuery(plan, start, stop, numbers.slice(start, stop - start)), token)
+        return plan.no_rows(columns)
+    return run(RowsQuery(plan, start, stop, columns, numbers.slice(start, stop - start)), token)
 
 
 @dataclass
@@ -64,25 +69,25 @@ class Windows:
     run: Run
     slow: bool = False
 
-    def fetch(self, window: tuple[int, int], token: CancelToken) -> pa.Table:
-        """The rows of a window, the same ones whichever way they come."""
+    def fetch(self, window: tuple[int, int], columns: Sequence[str], token: CancelToken) -> pa.Table:
+        """The rows of a window, the same ones whichever way they come; no `columns` are all of them."""
         start, stop = window
         if start == stop:
-            return self.plan.no_rows()
-        rows = self._by_number(window, token)
+            return self.plan.no_rows(columns)
+        rows = self._by_number(window, columns, token)
         if rows is not None:
             return rows
         self._look_further(start)
         began = time.perf_counter()
-        rows = self._straight(window, token)
+        rows = self._straight(window, columns, token)
         slow = time.perf_counter() - began > SLOW
         self.slow = self.slow or (slow and (start > 0 or self._first_tells))
         self._look_further(start)
         return rows
 
-    def _by_number(self, window: tuple[int, int], token: CancelToken) -> pa.Table | None:
+    def _by_number(self, window: tuple[int, int], columns: Sequence[str], token: CancelToken) -> pa.Table | None:
         try:
-            return by_number(self.plan, window, self.generation.row_numbers, self.run, token)
+            return by_number(self.plan, window, columns, self.generation.row_numbers, self.run, token)
         except EngineError as error:
             log.warning("rows could not be fetched by their numbers: %s", error)
             self.generation.distrust_row_numbers()
@@ -99,9 +104,9 @@ class Windows:
         if start and self.slow:
             self.generation.prepare()
 
-    def _straight(self, window: tuple[int, int], token: CancelToken) -> pa.Table:
+    def _straight(self, window: tuple[int, int], columns: Sequence[str], token: CancelToken) -> pa.Table:
         """The rows from the engine; if meanwhile the row numbers come, which may be much sooner, by these."""
-        query, straight = RowsQuery(self.plan, *window), CancelToken()
+        query, straight = RowsQuery(self.plan, *window, columns), CancelToken()
 
         def look() -> None:
             if window[1] - window[0] <= MOST_ROWS and self.generation.row_numbers is not None:
@@ -114,7 +119,7 @@ class Windows:
                 return self.run(query, straight)
         except Cancelled:
             token.check()
-            rows = self._by_number(window, token)
+            rows = self._by_number(window, columns, token)
             return self.run(query, token) if rows is None else rows
         finally:
             end()

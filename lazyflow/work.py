@@ -137,7 +137,7 @@ class Generation:
         self._recalled = False
         self._superseded = False
         self._fault: LazyflowError | None = None
-        self._rows: tuple[tuple[int, int], pa.Table] | None = None
+        self._rows: tuple[tuple[tuple[int, int], tuple[str, ...]], pa.Table] | None = None
         self._asked: object = None
         self.prepare_query = wanted.prepare_query(work.row_numbers.size)
         self._numbers: Literal["unasked", "asked", "given", "failed"] = "unasked"
@@ -168,14 +168,14 @@ class Generation:
         mine = self.wanted
         return self._fault is None and mine.identity == wanted.identity and mine.keys == wanted.keys
 
-    def first_rows(self, window: tuple[int, int]) -> pa.Table | None:
-        """The rows of a window, if an equal state was applied for the same one before."""
+    def first_rows(self, window: tuple[int, int], columns: tuple[str, ...]) -> pa.Table | None:
+        """The rows of a window and columns, if an equal state was applied for the same ones before."""
         kept = self._rows
-        return kept[1] if kept is not None and kept[0] == window else None
+        return kept[1] if kept is not None and kept[0] == (window, columns) else None
 
-    def keep_first_rows(self, window: tuple[int, int], rows: pa.Table) -> None:
-        """Keep the rows of a window for an equal state."""
-        self._rows = (window, rows)
+    def keep_first_rows(self, window: tuple[int, int], columns: tuple[str, ...], rows: pa.Table) -> None:
+        """Keep the rows of a window and columns for an equal state."""
+        self._rows = ((window, columns), rows)
 
     @property
     def row_numbers(self) -> pa.Array | None:

@@ -534,9 +534,9 @@ MUTANTS = (
     Mutant(
         "windows wait for row numbers",
         "lazyflow/windows.py",
-        "        query, straight = RowsQuery(self.plan, *window), CancelToken()\n",
+        "        query, straight = RowsQuery(self.plan, *window, columns), CancelToken()\n",
         "        self.generation.wait_prepared()\n"
-        "        query, straight = RowsQuery(self.plan, *window), CancelToken()\n",
+        "        query, straight = RowsQuery(self.plan, *window, columns), CancelToken()\n",
         parity("windows_are_the_same_while_row_numbers_are_prepared"),
     ),
     Mutant(

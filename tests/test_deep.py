@@ -302,5 +302,5 @@ def test_rows_of_a_file_by_number_have_values_of_every_type(backend: str, sample
         expected = judge.frame(flow.rows(state, (0, 10**4)))
         step = flow.apply(state, (0, 0))
         assert step.prepare(PATIENCE)
-        query = RowsQuery(step.plan, 0, 10**4, step._generation.row_numbers)
+        query = RowsQuery(step.plan, 0, 10**4, (), step._generation.row_numbers)
         assert rows_differ(flow._shared.backend.run(query, CancelToken()), expected) is None

@@ -332,9 +332,9 @@ def test_a_text_that_is_whole_and_no_cells_is_a_miss(tmp_path: Path, caplog: pyt
     assert len(caplog.records) == 4
 
 
-def test_a_bound_is_positive(tmp_path: Path) -> None:
-    for bounds in ({"cache_bytes": 0}, {"cache_directory_bytes": -1}):
-        with pytest.raises(lf.InvalidInput, match="bounds are positive"):
+def test_a_bound_is_not_negative(tmp_path: Path) -> None:
+    for bounds in ({"cache_bytes": -1}, {"cache_directory_bytes": -1}):
+        with pytest.raises(lf.InvalidInput, match="bounds are not negative"):
             lf.DataFlow(TABLE, cache_directory=tmp_path, **bounds)
 
 

@@ -23,6 +23,7 @@ from lazyflow.source import Source
 from lazyflow.statistics.queries import Native, ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
+from lazyflow_duckdb.files import identifier
 from lazyflow_duckdb.native import approximate_distinct, list_of_quantiles
 from lazyflow_duckdb.opening import Opened, open_arrow, open_expression, open_files, open_frame
 
@@ -127,12 +128,13 @@ class DuckDBBackend(Backend):
         if not isinstance(query, RowsQuery):
             return _sql(query.expression)
         plan = query.plan
+        selected = ", ".join(map(identifier, query.inside))
         if query.numbers is not None and opened.numbering is not None:
             rows = opened.numbering.some(cursor, query.numbers)
             # Materialised, since DuckDB would else search and filter while it scans, before it looks at the numbers.
-            return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT * FROM ({self._shown(plan)})'
+            return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT {selected} FROM ({self._shown(plan)})'
         ordered = self._statements.get_or(plan, lambda: _sql(plan.ordered))
-        return f"SELECT * FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+        return f"SELECT {selected} FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _shown(self, plan: Plan) -> str:
         """A view's shown table as SQL over rows that go by the name `_ROWS`."""

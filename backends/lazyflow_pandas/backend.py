@@ -145,28 +145,32 @@ class PandasBackend(Backend):
         plan = query.plan
         shown = plan.stages["shown"]
         if query.numbers is not None:
-            rows = rows_of_arrow(self._arrow, query.numbers)
             if shown.table.op() == self._leaf:
-                return rows
+                return rows_of_arrow(self._arrow.select(query.inside), query.numbers)
+            rows = rows_of_arrow(self._arrow, query.numbers)
             evaluation = self._evaluation(plan.shown, shown.digest)
             return arrow_from_result(evaluation(frame_from_arrow(rows), token.check), _schema(plan.shown))
         if plan.state.sort or not plan.positional:
             rows = self._scope(plan.shown, shown.digest, token)
             order = self._order(plan, rows, token)
-            return rows_of_arrow(rows, order.slice(query.start, query.stop - query.start))
+            return rows_of_arrow(rows.select(query.inside), order.slice(query.start, query.stop - query.start))
         kept = self._scopes.get(shown.digest)
         if kept is not None or shown.table.op() == self._leaf:
             rows = self._arrow if kept is None else kept
             return rows.slice(query.start, query.stop - query.start)
         parts, passed = [], 0
-        for block in self._blocks(plan.shown, shown.digest, token):
+        narrow, key = plan.shown, shown.digest
+        if len(query.columns) < len(shown.columns):
+            narrow = plan.shown.select(query.inside)
+            key = digest(narrow, self._leaf).text
+        for block in self._blocks(narrow, key, token):
             first, last = max(query.start - passed, 0), query.stop - passed
             if first < block.num_rows and last > first:
                 parts.append(block.slice(first, last - first))
             passed += block.num_rows
             if passed >= query.stop:
                 break
-        return pa.concat_tables(parts) if parts else _schema(plan.shown).empty_table()
+        return pa.concat_tables(parts) if parts else _schema(narrow).empty_table()
 
     def _count(self, plan: Plan, token: CancelToken) -> int:
         shown = plan.stages["shown"]

@@ -122,7 +122,8 @@ class XorqBackend(Backend):
             if numbers is not None:
                 return self._picked(session, query, numbers, opened, token)
             statement = self._window(session, query, opened)
-            schema = query.plan.shown.schema().to_pyarrow()
+            whole = query.plan.shown.schema()
+            schema = pa.schema([(name, whole[name].to_pyarrow()) for name in query.inside])
         else:
             statement = self._statement(session, query.expression, opened)
             schema = query.expression.schema().to_pyarrow()
@@ -146,7 +147,8 @@ class XorqBackend(Backend):
         if plan.state.sort or not plan.positional:
             return self._statement(session, query.expression, opened)
         shown = self._shown(session, plan, opened)
-        return f"SELECT * FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
+        selected = ", ".join(f'"{name}"' for name in query.inside)
+        return f"SELECT {selected} FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _shown(self, session: Session, plan: Plan, opened: Opened) -> str:
         return self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened))

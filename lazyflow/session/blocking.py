@@ -142,7 +142,7 @@ def fetch_rows(step: Step, wanted: WantedRows, token: CancelToken) -> tuple[byte
     Outdated
         If the files are no longer those that the view was made for.
     """
-    table = step.fetch(wanted.window, token)
+    table = step.fetch(wanted.window, wanted.columns, token)
     _check_source(step)
     return encode_rows(table, wanted), table.num_rows
 

@@ -115,6 +115,42 @@ def test_step_rows_are_those_of_rows(harness: Harness) -> None:
         assert list(step.schema) == ["row", "k", "s"]
 
 
+SOME = pa.table(
+    {
+        "a": [3, 1, None, 2],
+        "b": ["x", "y", "x", None],
+        "c": [True, None, False, True],
+        "d": [0.5, float("nan"), 1.0, -0.0],
+    }
+)
+PROJECTED = {
+    "unsorted": State(),
+    "filtered by another": State(filters=(Filter("a", ">=", 2),)),
+    "searched": State(search="x"),
+    "sorted by another": State(sort=(Sort("a", descending=True),)),
+    "filtered and sorted": State(filters=(Filter("b", "==", "x"),), sort=(Sort("d"),)),
+}
+
+
+@pytest.mark.family("windows")
+@pytest.mark.parametrize("columns", [["d"], ["c", "b"], ["b", "b", "a"], ["d", "c", "b", "a"], []], ids=str)
+@pytest.mark.parametrize("view", PROJECTED)
+def test_rows_of_some_columns(harness: Harness, view: str, columns: list[str]) -> None:
+    """Those asked for, each once, in the order asked for; they are the same as among all."""
+    state = PROJECTED[view]
+    expected = judge.view(SOME, state)
+    chosen = tuple(map(expected.named, dict.fromkeys(columns))) or expected.columns
+    part = judge.Frame(chosen, expected.length)
+    with harness.flow(SOME) as flow:
+        assert rows_differ(flow.rows(state, (0, 9), columns), part) is None
+        step = flow.apply(state, (0, 9), columns)
+        assert rows_differ(step.rows, part) is None
+        assert rows_differ(flow.apply(state, (0, 9)).rows, expected) is None, "an equal state, but of all columns"
+        assert rows_differ(step.fetch((1, 9), columns), part.take(range(1, part.length))) is None
+        assert step.fetch((2, 2), columns).column_names == [column.name for column in chosen]
+        assert step.fetch((0, 1)).column_names == SOME.column_names
+
+
 @pytest.mark.family("windows")
 def test_rows_of_an_empty_table(harness: Harness) -> None:
     table = pa.table({"x": pa.array([], pa.int64()), "s": pa.array([], pa.string()), "f": pa.array([], pa.float64())})

@@ -50,7 +50,7 @@ def test_twins_give_the_same(harness: Harness) -> None:
         async def main() -> Statistics:
             assert numbers(await flow.rows_async(FOUR, (1, 3))) == [3, 6]
             assert await flow.row_count_async(FOUR) == 4
-            step = await flow.apply_async(FOUR, (0, 2), ["delay"])
+            step = await flow.apply_async(FOUR, (0, 2), ["delay", "flight"])
             assert numbers(step) == [1, 3]
             assert step.statistics["filtered"].pending
             return await step.resolve_async()
