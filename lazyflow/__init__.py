@@ -16,11 +16,14 @@ from lazyflow.errors import (
     InvalidInput,
     InvalidPattern,
     InvalidState,
+    InvalidStatistic,
     InvalidValue,
     LazyflowError,
     NotForThisType,
+    OutOfTime,
     PhaseError,
     SourceError,
+    StatisticError,
     Superseded,
     TransformError,
     UnknownName,
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from lazyflow.backend import Backend
     from lazyflow.dataflow import DataFlow, Update
     from lazyflow.plan import Plan
+    from lazyflow.statistics.registry import Native, Statistic
     from lazyflow.statistics.results import Cell, Histogram, ScopeStatistics, Statistics
     from lazyflow.step import Step
 
@@ -41,8 +45,10 @@ _LAZY = {
     "Cell": "lazyflow.statistics.results",
     "DataFlow": "lazyflow.dataflow",
     "Histogram": "lazyflow.statistics.results",
+    "Native": "lazyflow.statistics.registry",
     "Plan": "lazyflow.plan",
     "ScopeStatistics": "lazyflow.statistics.results",
+    "Statistic": "lazyflow.statistics.registry",
     "Statistics": "lazyflow.statistics.results",
     "Step": "lazyflow.step",
     "Update": "lazyflow.dataflow",
@@ -62,15 +68,20 @@ __all__ = [
     "InvalidInput",
     "InvalidPattern",
     "InvalidState",
+    "InvalidStatistic",
     "InvalidValue",
     "LazyflowError",
+    "Native",
     "NotForThisType",
+    "OutOfTime",
     "PhaseError",
     "Plan",
     "ScopeStatistics",
     "Sort",
     "SourceError",
     "State",
+    "Statistic",
+    "StatisticError",
     "Statistics",
     "Step",
     "Superseded",

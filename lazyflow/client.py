@@ -97,10 +97,11 @@ class View:
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request: a change, or for rows of a generation."""
+    """A request: a change, or for rows or a statistic of a generation."""
 
     generation: int | None
     answer: asyncio.Future[View]
+    of_statistic: bool = False
 
     def settle(self, answer: View | LazyflowError) -> None:
         if self.answer.done():
@@ -178,12 +179,22 @@ class Client:
         message = wire.RowsRequest(generation=generation, window=window, request=number, columns=names)
         return await self._send(number, message, generation)
 
-    async def _send(self, number: int, message: wire.StateChange | wire.RowsRequest, generation: int | None) -> int:
+    async def compute(self, scope: str, column: str, statistic: str) -> Cell:
+        """One statistic of this view by itself, such as one that ran out of time; raises what `answer` does."""
+        number, generation = next(self._numbers), self.view.generation
+        message = wire.StatisticRequest(
+            generation=generation, scope=scope, column=column, statistic=statistic, request=number
+        )
+        view = await self.answer(await self._send(number, message, generation))
+        return view.statistics[scope][column][statistic]
+
+    async def _send(self, number: int, message: wire.ClientMessage, generation: int | None) -> int:
         from tornado.websocket import WebSocketClosedError
 
         self._check()
         assert self._connection is not None
-        self._asked[number] = _Asked(generation, asyncio.get_running_loop().create_future())
+        answer: asyncio.Future[View] = asyncio.get_running_loop().create_future()
+        self._asked[number] = _Asked(generation, answer, isinstance(message, wire.StatisticRequest))
         if len(self._asked) > _KEPT:
             self._asked.pop(next(iter(self._asked))).settle(InvalidInput("too many requests came after this one"))
         with suppress(WebSocketClosedError):  # then whoever waits for the answer is told
@@ -372,6 +383,9 @@ class Client:
         last = getattr(event, "request", None) or 0
         for number, asked in self._asked.items():
             generation = asked.generation
+            if asked.of_statistic:
+                self._give_statistic(number, asked, event)
+                continue
             match event:
                 case wire.StateFrame() if generation is not None and (generation < event.generation or number < last):
                     asked.settle(Superseded(f"a newer state came before rows of generation {generation}"))
@@ -384,6 +398,16 @@ class Client:
                     asked.settle(_error(event))
                 case wire.ErrorFrame() if generation is not None and event.generation is not None and number < last:
                     asked.settle(Superseded("rows of another window were asked for since"))
+
+    def _give_statistic(self, number: int, asked: _Asked, event: wire.ServerMessage) -> None:
+        """Answer the request for a statistic, if this is its answer."""
+        match event:
+            case wire.StateFrame() if asked.generation is not None and asked.generation < event.generation:
+                asked.settle(Superseded(f"a newer state came before a statistic of generation {asked.generation}"))
+            case wire.StatsUpdate() if number in event.answered:
+                asked.settle(self.view)
+            case wire.ErrorFrame() if number == event.request:
+                asked.settle(_error(event))
 
 
 @asynccontextmanager
@@ -509,6 +533,8 @@ _KINDS = {
         errors.TransformError,
         errors.SourceError,
         errors.EngineError,
+        errors.StatisticError,
+        errors.OutOfTime,
     )
 }
 

@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from enum import Enum
 from importlib.metadata import entry_points, version
 from os import PathLike
 from pathlib import Path
@@ -27,6 +28,7 @@ from lazyflow.errors import (
     Cancelled,
     EngineError,
     InvalidInput,
+    InvalidValue,
     LazyflowError,
     Superseded,
     UnknownName,
@@ -36,7 +38,10 @@ from lazyflow.plan import Plan, Transform, Transforms, check_columns, check_wind
 from lazyflow.query import CountQuery, RowsQuery
 from lazyflow.source import Source
 from lazyflow.state import State
+from lazyflow.statistics.building import try_builds
+from lazyflow.statistics.builtin import HIDDEN, REGISTRY
 from lazyflow.statistics.queries import Want
+from lazyflow.statistics.registry import EDGES, Registry, Statistic
 from lazyflow.statistics.results import Statistics
 from lazyflow.statistics.view import STAGES_KEPT, View
 from lazyflow.step import Step
@@ -52,6 +57,9 @@ R = TypeVar("R")
 
 _owners = itertools.count(1)
 _PLANS_KEPT = 256
+
+STATISTIC_BUDGET = 30.0
+"""Seconds that one statistic may take the engine, unless it is said otherwise."""
 
 
 @dataclass(frozen=True)
@@ -88,6 +96,15 @@ class Update:
         return self.statistics.complete
 
 
+class Same(Enum):
+    """Says that something is to be as it is."""
+
+    SAME = "same"
+
+
+SAME = Same.SAME
+
+
 class _Shared:
     """What a flow and its forks have in common: backend, source, work, and how many of them are open."""
 
@@ -95,6 +112,7 @@ class _Shared:
         self,
         data: Any,
         backend: Backend,
+        own: Iterable[Statistic],
         max_bytes: int,
         row_numbers_bytes: int,
         directory: Path | None,
@@ -102,6 +120,7 @@ class _Shared:
     ) -> None:
         self.data = data
         self.backend = backend
+        self.registry = declared_statistics(tuple(own), backend)
         self.source: Source = backend.open(data)
         disk = None
         if directory is not None and backend.packages:
@@ -143,11 +162,19 @@ class DataFlow:
         owner alone, if it is not there. What the disk refuses is a warning in the log.
     cache_directory_bytes
         Bound on the size of its files, in bytes.
+    statistics
+        The app's own statistics, beside those that lazyflow brings.
+    statistic_budget
+        Seconds that one statistic of a scope may take the engine; those that are computed in one query have theirs
+        together. One that runs out is marked so, and can be asked for alone: `Step.compute`. None for as long as it
+        takes.
 
     Raises
     ------
     InvalidInput
         If a bound is not positive.
+    InvalidStatistic
+        If an own statistic is declared wrongly.
     SourceError
         If the source is missing, empty, truncated or foreign.
     UnknownName, BackendNotInstalled
@@ -174,21 +201,27 @@ class DataFlow:
         row_numbers_bytes: int = ROW_NUMBERS_BYTES,
         cache_directory: str | PathLike[str] | None = None,
         cache_directory_bytes: int = DEFAULT_DISK_BYTES,
+        statistics: Iterable[Statistic] = (),
+        statistic_budget: float | None = STATISTIC_BUDGET,
     ) -> None:
         if min(cache_bytes, cache_directory_bytes) < 0:
             raise InvalidInput(f"bounds are not negative, got {cache_bytes} and {cache_directory_bytes} bytes")
+        check_budget(statistic_budget)
         directory = Path(cache_directory).expanduser().absolute() if cache_directory else None
         engine = load_backend(backend if backend is not None else choose_backend(source))
         try:
-            self._shared = _Shared(source, engine, cache_bytes, row_numbers_bytes, directory, cache_directory_bytes)
+            self._shared = _Shared(
+                source, engine, statistics, cache_bytes, row_numbers_bytes, directory, cache_directory_bytes
+            )
         except BaseException:
             engine.close()
             raise
-        self._start(Transforms())
+        self._start(Transforms(), statistic_budget)
 
-    def _start(self, transforms: Transforms) -> None:
+    def _start(self, transforms: Transforms, statistic_budget: float | None) -> None:
         self._owner = next(_owners)
         self._transforms = transforms
+        self._budget = statistic_budget
         self._closed = False
 
     @property
@@ -210,6 +243,16 @@ class DataFlow:
     def post_processings(self) -> tuple[str, ...]:
         """Names of the registered post-processings."""
         return tuple(self._transforms.post_processings)
+
+    @property
+    def statistics(self) -> tuple[Statistic, ...]:
+        """The statistics, in the order in which they are shown: those that lazyflow brings, then the app's own."""
+        return self._shared.registry.statistics
+
+    @property
+    def own_statistics(self) -> frozenset[str]:
+        """The names of the app's own."""
+        return self._shared.registry.own
 
     @property
     def outdated(self) -> bool:
@@ -349,7 +392,8 @@ class DataFlow:
             raise Superseded(f"generation {generation.number} was superseded by a newer state") from error
 
     def _view(self, plan: Plan, in_sight: tuple[str, ...]) -> View:
-        return View(plan, frozenset(in_sight), self._shared.backend.folding, self._shared.wants)
+        shared = self._shared
+        return View(plan, frozenset(in_sight), shared.backend.folding, shared.registry, self._budget, shared.wants)
 
     async def rows_async(self, state: State, window: tuple[int, int], columns: Iterable[str] = ()) -> pa.Table:
         """As `rows`, without blocking the event loop; a cancelled task stops the query."""
@@ -438,18 +482,25 @@ class DataFlow:
         """
         return self._shared.work.watch(watcher)
 
-    def fork(self) -> DataFlow:
+    def fork(self, *, statistic_budget: float | Same | None = SAME) -> DataFlow:
         """A flow with its own state changes over the same source, cache and running work.
 
         Two forks never supersede each other, and what both want is computed once. Functions registered so far are taken
         along. Each is closed for itself; the source stays open until the last one is.
+
+        Parameters
+        ----------
+        statistic_budget
+            As of `DataFlow`; that of this flow unless given.
         """
+        budget = self._budget if isinstance(statistic_budget, Same) else statistic_budget
+        check_budget(budget)
         self._check_open()
         twin = object.__new__(DataFlow)
         with self._shared.compiling:
             self._shared.open_flows += 1
         twin._shared = self._shared
-        twin._start(self._transforms)
+        twin._start(self._transforms, budget)
         return twin
 
     def refresh(self) -> None:
@@ -490,6 +541,24 @@ class DataFlow:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def declared_statistics(own: tuple[Statistic, ...], backend: Backend) -> Registry:
+    """The statistics of a flow: those that lazyflow brings, and the app's own, each tried once."""
+    registry = Registry(REGISTRY.statistics, native=backend.folding.native or {})
+    if own:
+        reserved = {EDGES, *(statistic.name for statistic in HIDDEN)}
+        registry = registry.declare(own, backend.name, reserved)
+        try_builds(registry, own, backend.ns)
+    return registry
+
+
+def check_budget(seconds: float | None) -> None:
+    """A budget is a positive number of seconds or None; InvalidValue for anything else."""
+    if seconds is None:
+        return
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float) or not 0 < seconds < float("inf"):
+        raise InvalidValue(f"statistic_budget is a positive number of seconds or None, not {seconds!r}")
 
 
 def choose_backend(source: object) -> str:

@@ -7,10 +7,13 @@ LazyflowError
 │   ├── UnknownName         a column, operator, cleaning, post-processing, backend or scope that does not exist
 │   ├── InvalidValue        a value that does not fit its column's type, a window that is no window
 │   │   └── InvalidPattern  a pattern that is none, or that not every engine reads alike
-│   └── NotForThisType      the operation has no meaning for the type of this column
+│   ├── NotForThisType      the operation has no meaning for the type of this column
+│   └── InvalidStatistic    a statistic of the app's own is declared wrongly
 ├── SourceError             the source is missing, empty, truncated or not what it claims to be
 ├── BackendNotInstalled     the engine's packages are absent (also an ImportError)
 ├── TransformError          a registered cleaning or post-processing failed
+├── StatisticError          a statistic of the app's own failed, in its cell
+├── OutOfTime               a statistic took longer than it may, in its cell
 ├── EngineError             the engine failed at a query
 ├── Superseded              a newer state replaced the one that was asked about
 ├── Cancelled               the work was withdrawn
@@ -110,6 +113,18 @@ class BackendNotInstalled(LazyflowError, ImportError):
 
 class TransformError(LazyflowError):
     """A registered cleaning or post-processing raised, or returned what is not a table."""
+
+
+class InvalidStatistic(InvalidInput):
+    """A statistic of the app's own that is declared wrongly; the message says what was expected."""
+
+
+class StatisticError(LazyflowError):
+    """A statistic of the app's own raised, or gave what is no scalar expression; it stands in the cell."""
+
+
+class OutOfTime(LazyflowError):
+    """A statistic took longer than its budget; it stands in the cell, and can be asked for alone."""
 
 
 class EngineError(LazyflowError):

@@ -19,7 +19,9 @@ from lazyflow.errors import (
     InvalidValue,
     LazyflowError,
     NotForThisType,
+    OutOfTime,
     SourceError,
+    StatisticError,
     TransformError,
     UnknownName,
 )
@@ -85,7 +87,17 @@ class RowsRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="
     columns: tuple[str, ...] | None = None
 
 
-ClientMessage: TypeAlias = StateChange | RowsRequest
+class StatisticRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="statistic_request"):
+    """A client wants one statistic of the view by itself, such as one that ran out of time."""
+
+    generation: int
+    scope: str
+    column: str
+    statistic: str
+    request: int | None = None
+
+
+ClientMessage: TypeAlias = StateChange | RowsRequest | StatisticRequest
 
 
 class ColumnSchema(msgspec.Struct, frozen=True):
@@ -130,11 +142,15 @@ Cells: TypeAlias = dict[str, ScopeCells]
 
 
 class StatisticSchema(msgspec.Struct, frozen=True):
-    """A statistic that a client will see: its name, its group, the kinds of type that it has a meaning for."""
+    """A statistic that a client will see: its name, its group, the kinds of type that it has a meaning for.
+
+    `own` says that the app declared it.
+    """
 
     name: str
     group: str
     kinds: tuple[str, ...]
+    own: bool = False
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -212,12 +228,16 @@ class RowCountFrame(msgspec.Struct, frozen=True, kw_only=True, tag="row_count"):
 
 
 class StatsUpdate(msgspec.Struct, frozen=True, kw_only=True, tag="stats_update"):
-    """Statistics that changed; `final` says that nothing of the generation is pending any more."""
+    """Statistics that changed; `final` says that nothing of the generation is pending any more.
+
+    `answered` are the client's requests for statistics that this answers.
+    """
 
     generation: int
     statistics: Cells
     progress: dict[str, Progress]
     final: bool
+    answered: tuple[int, ...] = ()
 
 
 class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
@@ -244,6 +264,8 @@ CODES: dict[str, str] = {
     "transform_failed": "A cleaning or post-processing of the app failed",
     "source_failed": "The table cannot be read: its file is missing, truncated or being written",
     "engine_failed": "The engine failed at the view",
+    "statistic_failed": "A statistic of the app failed",
+    "out_of_time": "The statistic took the engine longer than it may; it can be asked for alone",
     "timeout": "The engine did not answer in time",
     "wrong_version": "The protocol's version is not the service's",
     "no_such_session": "The session does not exist, or no longer",
@@ -276,6 +298,8 @@ _CODE_OF_ERROR: tuple[tuple[type[LazyflowError], str], ...] = (
     (TransformError, "transform_failed"),
     (SourceError, "source_failed"),
     (EngineError, "engine_failed"),
+    (StatisticError, "statistic_failed"),
+    (OutOfTime, "out_of_time"),
 )
 
 

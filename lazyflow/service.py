@@ -98,7 +98,8 @@ class Service:
         if len(self._sessions) >= self.settings.max_sessions:
             raise Refused("too_many_sessions")
         name = secrets.token_urlsafe(16)
-        session = Session(self._flows[source].fork(), name, source, self.settings, self._turns[source], self._left)
+        flow = self._flows[source].fork(statistic_budget=self.settings.statistic_budget)
+        session = Session(flow, name, source, self.settings, self._turns[source], self._left)
         try:
             client = Client(session, join)
         except BaseException:

@@ -56,6 +56,11 @@ class Settings:
     )
     ping_interval: float = _setting(20.0, "seconds", "How often it is asked whether a silent client is still there.")
     rows_timeout: float = _setting(60.0, "seconds", "How long the engine may take for rows; then the query is stopped.")
+    statistic_budget: float = _setting(
+        30.0,
+        "seconds",
+        "How long the engine may take for one statistic; what runs out is marked, and can be asked for.",
+    )
     statistics_timeout: float = _setting(
         300.0, "seconds", "How long the engine may take until some statistic is known; then they are given up."
     )

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
-from lazyflow.errors import Cancelled, LazyflowError
+from lazyflow.errors import Cancelled, EngineError, LazyflowError
 from lazyflow.plan import Plan, check_columns, check_window
-from lazyflow.statistics.results import Statistics
+from lazyflow.statistics.registry import CellKey
+from lazyflow.statistics.results import Cell, Statistics
 from lazyflow.statistics.view import KnownScope, View
 from lazyflow.threads import Threads
 from lazyflow.work import CancelToken, Generation, run_cancellable
@@ -180,6 +181,82 @@ class Step:
         """
         self._generation.give_up(fault)
 
+    def compute(self, scope: str, column: str, statistic: str, seconds: float | None = None) -> Cell:
+        """One statistic alone, before all others: such as one that ran out of time.
+
+        Parameters
+        ----------
+        scope, column, statistic
+            Names.
+        seconds
+            How long the engine may take for it; None for as long as it takes.
+
+        Returns
+        -------
+        Cell
+            As `statistics` has it from now on. What is known already, and is no failure, is not computed again.
+
+        Raises
+        ------
+        UnknownName, NotForThisType
+            If there is no such cell.
+        Superseded
+            If a newer state took this one's place, before or meanwhile.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from lazyflow import DataFlow, State
+        >>> with DataFlow(pa.table({"x": [1, 2, 6]})) as flow:
+        ...     step = flow.apply(State())
+        ...     step.compute("raw", "x", "mean").value, step.statistics["raw"]["x"]["std"].basis
+        (3.0, 'pending')
+        """
+        key = self._view.find(scope, column, statistic)
+        known = self._known_value(key)
+        if known is None:
+            self._generation.ask_alone(key, seconds)
+            self._generation.wait_alone(key)
+        return known or self._cell(key)
+
+    async def compute_async(self, scope: str, column: str, statistic: str, seconds: float | None = None) -> Cell:
+        """As `compute`, without blocking the event loop."""
+        key = self._view.find(scope, column, statistic)
+        known = self._known_value(key)
+        if known is not None:
+            return known
+        async with self._woken() as changed:
+            self._generation.ask_alone(key, seconds)
+            while not self._generation.answered(key):
+                await changed.wait()
+                changed.clear()
+        self._generation.check()
+        return self._cell(key)
+
+    def _known_value(self, key: CellKey) -> Cell | None:
+        self._generation.check()
+        cell = self._generation.known(key)
+        return cell if cell is not None and cell.error is None else None
+
+    def _cell(self, key: CellKey) -> Cell:
+        cell = self._generation.known(key)
+        return cell if cell is not None else Cell(error=EngineError("it cannot be had"))
+
+    @asynccontextmanager
+    async def _woken(self) -> AsyncGenerator[asyncio.Event, None]:
+        """While inside, an event is set with each change of the statistics."""
+        loop, changed = asyncio.get_running_loop(), asyncio.Event()
+
+        def wake() -> None:
+            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(changed.set)
+
+        end = self._generation.subscribe(wake)
+        try:
+            yield changed
+        finally:
+            end()
+
     def resolve(self, timeout: float | None = None) -> Statistics:
         """The statistics phase: compute what is not known, wait for it, and return all statistics.
 
@@ -219,14 +296,7 @@ class Step:
 
     async def changes(self) -> AsyncGenerator[None, None]:
         """As `updates`, but without reading the statistics: what they are is for the caller to look up."""
-        loop, changed = asyncio.get_running_loop(), asyncio.Event()
-
-        def wake() -> None:
-            with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-                loop.call_soon_threadsafe(changed.set)
-
-        end = self._generation.subscribe(wake)
-        try:
+        async with self._woken() as changed:
             self._generation.check()
             self._generation.start()
             while not self._generation.settled:
@@ -236,5 +306,3 @@ class Step:
                     yield
             self._generation.check()
             yield
-        finally:
-            end()

@@ -100,6 +100,21 @@ def _work(calls: _Calls) -> None:
         call.end()
 
 
+def alarm(seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+    """Call `ring` in a thread after so many seconds, unless the function that this returns is called before.
+
+    >>> alarm(60.0, print)()
+    """
+    over = Event()
+
+    def wait() -> None:
+        if not over.wait(seconds):
+            ring()
+
+    spawn(wait, "lazyflow-alarm")
+    return over.set
+
+
 def dismiss_idle() -> None:
     """End the threads that have no call, and wait until they are gone."""
     with _lock:

@@ -83,7 +83,7 @@ def plain(value: Any) -> Any:
 
 
 def cell_json(cell: Cell) -> dict[str, Any]:
-    """A cell as JSON: its value and basis, or its error."""
+    """A cell as JSON: its value and basis, or its error and the class of it."""
     if cell.error is not None:
-        return {"error": str(cell.error)}
+        return {"error": str(cell.error), "kind": type(cell.error).__name__}
     return {"value": plain(cell.value), "basis": cell.basis}

@@ -19,11 +19,11 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from lazyflow.cache import Cache
-from lazyflow.errors import Cancelled, EngineError, LazyflowError, Superseded
+from lazyflow.errors import Cancelled, EngineError, LazyflowError, OutOfTime, Superseded
 from lazyflow.memo import Memo
 from lazyflow.query import PrepareQuery
 from lazyflow.statistics.results import Cell
-from lazyflow.threads import Call, Threads, dismiss_idle, spawn
+from lazyflow.threads import Call, Threads, alarm, dismiss_idle, spawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -109,8 +109,11 @@ class Wanted(Protocol):
     def next_query(self, known: Known) -> StatisticsQuery | None:
         """The most urgent query for what is not known, or None."""
 
+    def query_for(self, key: CellKey, known: Known, seconds: float | None) -> StatisticsQuery | None:
+        """The query for one cell alone, with so many seconds, or for what it needs; None if it cannot be had."""
+
     def sight_known(self, known: Known) -> bool:
-        """Whether all cells of the columns in sight are known."""
+        """Whether all cells of the columns in sight are known, but for those that come after the others."""
 
     def rows_known(self, known: Known) -> int | None:
         """The number of the view's rows, if it is known."""
@@ -139,6 +142,7 @@ class Generation:
         self._fault: LazyflowError | None = None
         self._rows: tuple[tuple[tuple[int, int], tuple[str, ...]], pa.Table] | None = None
         self._asked: object = None
+        self._alone: dict[CellKey, float | None] = {}
         self.prepare_query = wanted.prepare_query(work.row_numbers.size)
         self._numbers: Literal["unasked", "asked", "given", "failed"] = "unasked"
         self.queries_started = 0
@@ -234,6 +238,18 @@ class Generation:
         """
         self._work.wait(self, timeout)
 
+    def ask_alone(self, key: CellKey, seconds: float | None) -> None:
+        """Have one cell computed before everything else, with so many seconds; as long as it takes with None."""
+        self._work.ask_alone(self, key, seconds)
+
+    def answered(self, key: CellKey) -> bool:
+        """Whether a cell that was asked for alone is there, or will never be."""
+        return self._superseded or self._fault is not None or key not in self._alone
+
+    def wait_alone(self, key: CellKey) -> None:
+        """Block until `answered`; raises as `check` does."""
+        self._work.wait_alone(self, key)
+
     def subscribe(self, listener: Callable[[], None]) -> Callable[[], None]:
         """Have `listener` called after each change, from any thread; returns how to end that."""
         return self._work.subscribe(self, listener)
@@ -254,7 +270,14 @@ class Work:
         Where results are kept.
     row_numbers_bytes
         Bound on the row numbers that are kept, in bytes.
+
+    Attributes
+    ----------
+    alarm
+        Calls a function after so many seconds, unless what it returns is called before.
     """
+
+    alarm: Callable[[float, Callable[[], None]], Callable[[], None]] = staticmethod(alarm)
 
     def __init__(
         self,
@@ -357,6 +380,16 @@ class Work:
             if self._worker is None:
                 self._start_worker()
 
+    def ask_alone(self, generation: Generation, key: CellKey, seconds: float | None) -> None:
+        """See `Generation.ask_alone`."""
+        with self._changed:
+            generation.check()
+            generation._alone[key] = seconds
+            generation._asked = None
+            self._claims += 1
+            if self._worker is None:
+                self._start_worker()
+
     def wait_prepared(self, generation: Generation, timeout: float | None) -> bool:
         """See `Generation.wait_prepared`."""
         with self._changed:
@@ -376,6 +409,12 @@ class Work:
             return False
         rows = generation.wanted.rows_known(generation.known)
         return rows is not None and query.pays(rows) and generation.row_numbers is None
+
+    def wait_alone(self, generation: Generation, key: CellKey) -> None:
+        """See `Generation.wait_alone`."""
+        with self._changed:
+            self._changed.wait_for(lambda: generation.answered(key))
+            generation.check()
 
     def _start_worker(self) -> None:
         self._worker = self._last_worker = spawn(self._loop, "lazyflow-statistics")
@@ -522,13 +561,14 @@ class Work:
             claims, current = self._claims, list(self._current.values())
         asked = next((g for g in current if g._numbers == "asked" and not g.superseded), None)
         for generation in current:
-            if not generation._started or generation._fault is not None or generation.superseded:
+            if generation._fault is not None or generation.superseded:
                 continue
             self._recall(generation)
-            if asked is not None and generation.wanted.sight_known(generation.known):
-                continue
+            in_sight_known = asked is not None and generation.wanted.sight_known(generation.known)
             try:
-                query = generation.wanted.next_query(generation.known)
+                query = self._next_alone(generation)
+                if query is None and generation._started and not in_sight_known:
+                    query = generation.wanted.next_query(generation.known)
             except Exception as error:
                 log.exception("no statistics query could be made")
                 fault = EngineError(f"no statistics query could be made: {type(error).__name__}: {error}")
@@ -547,13 +587,32 @@ class Work:
             return claims, (generation, generation.prepare_query)
         return claims, None
 
+    def _next_alone(self, generation: Generation) -> StatisticsQuery | None:
+        """The query for a cell that was asked for alone: it is computed anew, also where it ran out of time before."""
+        with self._changed:
+            asked = next(iter(generation._alone.items()), None)
+        if asked is None:
+            return None
+        key, seconds = asked
+        query = generation.wanted.query_for(
+            key, lambda other: None if other in generation._alone else generation.known(other), seconds
+        )
+        if query is None:
+            with self._changed:
+                generation._alone.pop(key, None)
+            self._notify([generation])
+        return query
+
     def _execute(self, query: StatisticsQuery, token: CancelToken) -> None:
         """Run a query and deliver its cells; one that fails is split until the guilty cells stand alone."""
         failure: LazyflowError
         try:
             cells = query.read(self._run_watched(query, token))
         except Cancelled:
-            raise
+            if token.cancelled:
+                raise
+            self._ran_out(query, token)
+            return
         except LazyflowError as error:
             failure = error
         except Exception as error:
@@ -572,11 +631,27 @@ class Work:
             log.warning("%s failed: %s", type(query).__name__, failure, exc_info=failure)
             self._deliver(query, query.failed(failure))
 
+    def _ran_out(self, query: StatisticsQuery, token: CancelToken) -> None:
+        """A query took longer than it may: its statistics are asked for one by one, one that is alone is given up."""
+        parts = query.singly()
+        log.info("%s of %d cells ran out of time", type(query).__name__, len(query.cells))
+        for part in parts:
+            self._execute(part, token)
+        if not parts:
+            fault = OutOfTime(f"ran out of time: it took the engine more than {query.seconds:g} seconds")
+            self._deliver(query, query.failed(fault))
+
     def _run_watched(self, query: StatisticsQuery, token: CancelToken) -> pa.Table:
+        """Run a query for no longer than it may take; one that is stopped for that is Cancelled, `token` is not."""
         self._tell("started", query)
+        limited = CancelToken()
+        over = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None
         try:
-            return self._run(query, token)
+            with token.on_cancel(limited.cancel):
+                return self._run(query, limited)
         finally:
+            if over is not None:
+                over()
             self._tell("ended", query)
 
     def _tell(self, what: Literal["started", "ended"], query: StatisticsQuery) -> None:
@@ -613,4 +688,6 @@ class Work:
             concerned = [g for g in self._current.values() if keys & g.wanted.keys]
             for generation in concerned:
                 generation._cells.update(cells)
+                for key in cells:
+                    generation._alone.pop(key, None)
         self._notify(concerned)

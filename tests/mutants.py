@@ -45,7 +45,9 @@ def pytest_sessionfinish(session, exitstatus):
 
 CASES = "".join(
     f"from lazyflow.testing.{name} import *\n"
-    for name in ("phases", "generations", "forks", "isolation", "streams", "wide", "deep")
+    for name in (
+        *("phases", "generations", "forks", "isolation", "streams", "wide", "deep", "own_statistics", "budgets"),
+    )
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
 
@@ -319,8 +321,8 @@ MUTANTS = (
     Mutant(
         "a failure is kept",
         "lazyflow/cache.py",
-        "if cell.error is None and _size(cell)",
-        "if _size(cell)",
+        "kept = cell.error is None or isinstance(cell.error, OutOfTime)",
+        "kept = True",
         parity("a_failure_is_not_kept"),
     ),
     Mutant(
@@ -474,6 +476,78 @@ MUTANTS = (
         "        if delay:\n",
         "        if False:\n",
         ("tests/test_security.py::test_messages_beyond_the_rate_wait_and_none_is_lost",),
+    ),
+    Mutant(
+        "an app's mistake fails the query that it is in",
+        "lazyflow/statistics/queries.py",
+        "            except StatisticError as error:\n                settled = Cell(error=error)\n",
+        "            except StatisticError:\n                raise\n",
+        parity("a_mistake_in_a_form_never_reaches_the_engine"),
+    ),
+    Mutant(
+        "an app's mistake in the end leaves its cell",
+        "lazyflow/statistics/building.py",
+        '    except Exception as error:\n        log.exception("a statistic failed")\n',
+        '    except ZeroDivisionError as error:\n        log.exception("a statistic failed")\n',
+        parity("a_mistake_costs_its_own_cells", backend="duckdb-ends badly-counting"),
+    ),
+    Mutant(
+        "an app's mistake is not seen when it is declared",
+        "lazyflow/dataflow.py",
+        "        try_builds(registry, own, backend.ns)\n",
+        "",
+        parity("a_mistake_in_a_declaration_is_an_error_at_once", backend="duckdb-raises"),
+    ),
+    Mutant(
+        "own statistics before the built-in ones",
+        "lazyflow/statistics/registry.py",
+        'return statistic.group == "order" or statistic.name in self.own',
+        'return statistic.group == "order"',
+        parity("own_statistics_are_folded_and_come_last"),
+    ),
+    Mutant(
+        "what ran out of time is taken for unwanted",
+        "lazyflow/work.py",
+        "            if token.cancelled:\n                raise\n            self._ran_out(query, token)\n"
+        "            return\n",
+        "            raise\n",
+        parity("what_runs_out_of_time_is_marked_and_costs_nothing_else"),
+    ),
+    Mutant(
+        "a statistic out of time takes along what it was folded with",
+        "lazyflow/work.py",
+        "        parts = query.singly()\n",
+        "        parts = []\n",
+        parity("what_runs_out_of_time_is_marked_and_costs_nothing_else"),
+    ),
+    Mutant(
+        "what ran out of time is tried again by each view",
+        "lazyflow/cache.py",
+        "kept = cell.error is None or isinstance(cell.error, OutOfTime)",
+        "kept = cell.error is None",
+        parity("the_next_view_does_not_try_it_again"),
+    ),
+    Mutant(
+        "no time budget",
+        "lazyflow/work.py",
+        "        over = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None\n",
+        "        over = None\n",
+        parity("what_runs_out_of_time_is_marked_and_costs_nothing_else"),
+    ),
+    Mutant(
+        "a statistic asked for alone waits for all others",
+        "lazyflow/work.py",
+        "                query = self._next_alone(generation)\n"
+        "                if query is None and generation._started:\n",
+        "                query = None\n                if generation._started or generation._alone:\n",
+        parity("a_statistic_can_be_asked_for_before_all_others"),
+    ),
+    Mutant(
+        "who asks for a statistic is left without an answer",
+        "lazyflow/session/session.py",
+        "            client.computed(request, error)\n",
+        "            pass\n",
+        INTERLEAVINGS,
     ),
     Mutant(
         "a hung statistics query stops all others",

@@ -21,7 +21,7 @@ from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.query import Query
 from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow.statistics.builtin import QUANTILES
-from lazyflow.statistics.queries import Native
+from lazyflow.statistics.registry import Native
 from lazyflow.statistics.view import Folding
 from lazyflow.types import kind
 from lazyflow.work import CancelToken
@@ -77,7 +77,7 @@ class Variance:
         return self.squares / (self.count - 1) if self.count > 1 else None
 
 
-def quantiles(column: Any, ns: Any, edges: Any) -> Mapping[str, Any]:
+def quantiles(column: Any, ns: Any) -> Mapping[str, Any]:
     return {str(q): quantile(column.cast("float64"), float(q)) for q in QUANTILES}
 
 
@@ -151,9 +151,10 @@ class SQLiteBackend(Backend):
         self._folder.cleanup()
 
     def _connect(self) -> Any:
-        """A connection with the functions that ibis relies on, and ours; SQLite's own `lower` is for ASCII alone."""
+        """A connection with what ibis relies on, and ours: SQLite lowers ASCII alone, and measures up to NUL."""
         connection = ibis.sqlite.connect(Path(self._folder.name) / "source.db").con
         connection.create_function("lower", 1, lambda text: None if text is None else "".join(map(str.lower, text)))
+        connection.create_function("length", 1, lambda text: None if text is None else len(text))
         connection.create_function("_ibis_regex_search", 2, _matches)
         connection.create_aggregate("lazyflow_quantile", 2, Quantile)
         connection.create_aggregate("_ibis_var_sample", 1, Variance)

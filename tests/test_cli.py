@@ -593,3 +593,82 @@ def on_terminal(*words: str | Path) -> tuple[str, int]:
         parts.append(part)
     os.close(parent)
     return b"".join(parts).decode(), process.wait(timeout=60)
+
+
+OWN = """
+import lazyflow as lf
+
+TALL = lf.Statistic("tall", lambda column, ns: (column > 2).ifelse(1, 0).sum(), kinds={"integer", "float"})
+MORE = [lf.Statistic("spread", lambda column, ns, min, max: column.max() - column.min(), needs=("min", "max"))]
+WRONG = lf.Statistic("wrong", lambda column, ns, mean: 1 / 0, needs=("mean",))
+BROKEN = lf.Statistic("mean", lambda column, ns: column.max())
+NUMBER = 7
+"""
+
+
+@pytest.fixture
+def own_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module with statistics in the current folder; its name."""
+    name = f"own_{tmp_path.name}".replace("-", "_")
+    (tmp_path / f"{name}.py").write_text(OWN)
+    pyarrow.parquet.write_table(pa.table({"size": [1.0, 2.5, 4.0], "city": ["a", "b", "c"]}), tmp_path / "t.parquet")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    return name
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_own_statistics_are_columns_of_the_table(own_module: str, backend: str) -> None:
+    own = ("--statistics", f"{own_module}:TALL", "--statistics", f"{own_module}:MORE")
+    page = run("show", "t.parquet", "--backend", backend, *own)
+    assert page.exit_code == 0, page.stderr
+    head = next(line for line in page.stdout.splitlines() if line.startswith("column"))
+    assert head.split()[-3:] == ["tall", "spread", "distribution"]
+    size = next(line for line in page.stdout.splitlines() if line.startswith("size"))
+    assert " 2 " in size
+    assert " 3 " in size
+    (last,) = [event for event in events("show", "t.parquet", *own) if event["event"] == "complete"]
+    assert last["rows"]["raw"] == 3
+
+
+def test_own_statistics_that_fail_are_named(own_module: str) -> None:
+    page = run("show", "t.parquet", "--statistics", f"{own_module}:WRONG").stdout
+    assert "failed: wrong of size (raw): wrong failed: ZeroDivisionError: division by zero" in page
+    found = [
+        event["scopes"]["raw"]["columns"]["size"]["wrong"]
+        for event in events("show", "t.parquet", "--statistics", f"{own_module}:WRONG")
+        if "wrong" in str(event)
+        if event["event"] == "statistics"
+    ]
+    assert [cell["kind"] for cell in found] == ["StatisticError"]
+
+
+@pytest.mark.parametrize("command", ["show", "serve"])
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [("BROKEN", "the name is taken"), ("NUMBER", "no Statistic"), ("NONE", "NONE"), ("", "no Statistic")],
+)
+def test_what_is_no_own_statistic_is_one_line(own_module: str, command: str, name: str, expected: str) -> None:
+    result = run(
+        command, "t.parquet", "--statistics", f"{own_module}:{name}", *(["--port", "0"] * (command == "serve"))
+    )
+    assert result.exit_code == 2
+    assert expected in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_a_module_that_does_not_exist_is_one_line(own_module: str) -> None:
+    result = run("show", "t.parquet", "--statistics", "no_such_module:X")
+    assert result.exit_code == 2
+    assert "no_such_module" in result.stderr
+
+
+def test_a_statistic_out_of_time_is_slow(table: pa.Table) -> None:
+    with lf.DataFlow(table) as flow:
+        step = flow.apply(lf.State())
+        raw = step.resolve()["raw"]
+        late = {"mean": lf.Cell(error=lf.OutOfTime("it took too long"))}
+        raw = replace(raw, columns={**raw.columns, "size": {**raw.columns["size"], **late}})
+        page = summary_table(step, lf.Statistics({"raw": raw}), (), 160).plain
+    assert "slow: mean of size (raw): it took too long" in page
+    assert "failed" not in page

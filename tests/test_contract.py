@@ -102,15 +102,20 @@ EXPORTED = [
     "InvalidInput",
     "InvalidState",
     "InvalidPattern",
+    "InvalidStatistic",
     "InvalidValue",
     "LazyflowError",
+    "Native",
     "NotForThisType",
+    "OutOfTime",
     "PhaseError",
     "Plan",
     "ScopeStatistics",
     "Sort",
     "SourceError",
     "State",
+    "Statistic",
+    "StatisticError",
     "Statistics",
     "Step",
     "Superseded",
@@ -140,12 +145,14 @@ def test_names_of_a_flow_and_of_a_step() -> None:
         *("apply", "rows", "row_count", "apply_async", "rows_async", "row_count_async", "stream"),
         *("backend", "schema", "compile", "register_cleaning", "register_post_processing"),
         *("fork", "refresh", "close", "watch_statistics_queries", "cleanings", "post_processings", "outdated"),
+        *("statistics", "own_statistics"),
     }
     assert set(public(lf.DataFlow)) == flow
     step = {
         *("complete", "generation", "resolve", "resolve_async", "schema", "statistics", "superseded", "updates"),
         *("fetch", "fetch_async", "known", "changes", "give_up", "queries_started", "queries_cancelled"),
         *("prepare", "prepare_async", "start"),
+        *("compute", "compute_async"),
     }
     assert set(public(lf.Step)) == step
     assert list(inspect.signature(lf.DataFlow.apply).parameters) == ["self", "state", "window", "columns"]

@@ -16,6 +16,7 @@ import pytest
 
 import lazyflow as lf
 from lazyflow.testing.control import threads_left
+from lazyflow.testing.judge_statistics import BY_ORDER
 
 BACKENDS = ("duckdb", "pandas", "xorq")
 ROWS = 5_000
@@ -112,7 +113,10 @@ def test_sources_give_the_same(name: str, tmp_path: Path) -> None:
         assert rows.equals(TABLE)
         assert flow.rows(STATE, (3, 400)).num_rows == judge.rows(STATE, (3, 400)).num_rows
         assert flow.rows(SORTED, (3, 400)).equals(judge.rows(SORTED, (3, 400)))
-        assert values(flow.apply(STATE).resolve()) == values(judge.apply(STATE).resolve())
+        found, due = (values(one.apply(STATE).resolve()) for one in (flow, judge))
+        if name == "cached expression":
+            found, due = ({at: cell for at, cell in of.items() if at[2] not in BY_ORDER} for of in (found, due))
+        assert found == due
 
 
 @pytest.mark.parametrize("name", SOURCES)

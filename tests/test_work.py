@@ -18,6 +18,7 @@ class Ask:
     """A query for some cells; `read` gives each its own letter as value."""
 
     deferred = True
+    seconds = None
 
     def __init__(self, keys: str, silent: str = "") -> None:
         self.keys = keys

@@ -20,7 +20,8 @@ from lazyflow.numbering import row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
 from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
-from lazyflow.statistics.queries import Native, ValueCountsQuery
+from lazyflow.statistics.queries import ValueCountsQuery
+from lazyflow.statistics.registry import Native
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_duckdb.files import identifier

@@ -10,10 +10,9 @@ from ibis.expr import datatypes as dt
 
 from lazyflow.expressions import Column, Namespace
 from lazyflow.statistics.builtin import QUANTILES
-from lazyflow.statistics.registry import Edges
 
 
-def approximate_distinct(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
+def approximate_distinct(column: Column, ns: Namespace) -> Mapping[str, Column]:
     """DuckDB's sketch of the number of distinct values (HyperLogLog, a few per cent off)."""
     return {"": ns.least(column.approx_nunique(), column.count())}
 
@@ -26,7 +25,7 @@ def _quantile_cont(column: dt.float64, quantiles: dt.Array[dt.float64]) -> dt.Ar
 _quantiles: Any = ibis.udf.agg.builtin(_quantile_cont, name="quantile_cont")
 
 
-def list_of_quantiles(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
+def list_of_quantiles(column: Column, ns: Namespace) -> Mapping[str, Column]:
     """All quantiles from one call; one call each costs as many sorts."""
     quantiles = _quantiles(column.cast("float64"), ns.array([float(q) for q in QUANTILES]))
     return {str(q): quantiles[position] for position, q in enumerate(QUANTILES)}

@@ -37,6 +37,7 @@ from lazyflow.numbering import with_row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan, row_wise
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, arrow_inside
+from lazyflow.statistics.order import WindowQuery
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
@@ -59,7 +60,9 @@ class PandasBackend(Backend):
             "times: filters [time ns]": "the pandas executor of xorq has no literal for times of day below microseconds"
         },
     )
-    folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=1, keeps_rows=True)
+    folding: ClassVar[Folding] = Folding(
+        max_distinct=None, ask_first=False, max_columns=1, window_rows=None, keeps_rows=True
+    )
 
     def __init__(self) -> None:
         self._arrow: pa.Table = pa.table({})
@@ -139,6 +142,8 @@ class PandasBackend(Backend):
             scope = self._scope(query.stage.table, query.stage.digest, token)
             token.check()
             return query.answer([_value_counts(scope[column.inside]) for column in query.columns])
+        if isinstance(query, WindowQuery):
+            return self._scope(query.stage.table, query.stage.digest, token).slice(query.start, query.length)
         return self._aggregate(query, token)
 
     def _rows(self, query: RowsQuery, token: CancelToken) -> pa.Table:

@@ -20,6 +20,7 @@ from lazyflow.numbering import carried_along, in_source_order, row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
 from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
+from lazyflow.statistics.order import OrderQuery
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
@@ -103,7 +104,8 @@ class XorqBackend(Backend):
         opened = self._opened
         rows, statistics = self._sessions()[0], self._sessions()[-1]
         assert opened is not None
-        session = statistics if query.deferred else rows
+        # Only the session of the rows keeps their order.
+        session = statistics if query.deferred and not isinstance(query, OrderQuery) else rows
         if isinstance(query, ValueCountsQuery):
             most = self.folding.max_distinct
             wide = len(query.stage.columns) > self.folding.max_columns

@@ -13,13 +13,12 @@ from xorq_datafusion import Accumulator, udaf
 
 from lazyflow.expressions import Column, Namespace
 from lazyflow.statistics.builtin import QUANTILES, build_histogram
-from lazyflow.statistics.queries import Native
-from lazyflow.statistics.registry import Edges
+from lazyflow.statistics.registry import Edges, Native
 
 _QUANTILES = "lazyflow_quantiles"
 
 
-def _approximate_distinct(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
+def _approximate_distinct(column: Column, ns: Namespace) -> Mapping[str, Column]:
     """A sketch of the number of distinct values; of what DataFusion cannot sketch, over its text."""
     direct = column.type().is_integer() or column.type().is_string() or column.type().is_temporal()
     return {"": ns.least((column if direct else column.cast("string")).approx_nunique(), column.count())}
@@ -81,7 +80,7 @@ def _declared(values: dt.float64) -> dt.Array[dt.float64]:
 _of: Any = xo.udf.agg.builtin(_declared, name=_QUANTILES)
 
 
-def _list_of_quantiles(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
+def _list_of_quantiles(column: Column, ns: Namespace) -> Mapping[str, Column]:
     quantiles = _of(column.cast("float64"))
     return {str(q): quantiles[position] for position, q in enumerate(QUANTILES)}
 

@@ -29,6 +29,7 @@ from lazyflow.server.app import close_app, make_app
 from lazyflow.server.interpreter import tune_interpreter
 from lazyflow.settings import Settings
 from lazyflow.state import State
+from lazyflow.statistics.registry import Statistic
 
 _REQUEST_BYTES = 65_536
 """Bound on the head and on the body of a request; the service takes no bodies."""
@@ -55,7 +56,13 @@ def table_names(paths: Iterable[str]) -> list[str]:
     return names
 
 
-def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Settings, debug: bool) -> None:
+def serve_tables(
+    tables: Mapping[str, Any],
+    backend: str | None,
+    settings: Settings,
+    debug: bool,
+    statistics: Iterable[Statistic] = (),
+) -> None:
     """Serve tables until the process is told to end.
 
     Parameters
@@ -68,6 +75,8 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
         All settings.
     debug
         Whether everything is logged.
+    statistics
+        An app's own.
 
     Raises
     ------
@@ -82,6 +91,7 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
         sockets = _listen(settings.host, settings.port)
         for each in sockets:
             stack.callback(each.close)
+        own = tuple(statistics)
         flows = {
             name: stack.enter_context(
                 DataFlow(
@@ -89,6 +99,7 @@ def serve_tables(tables: Mapping[str, Any], backend: str | None, settings: Setti
                     backend,
                     cache_directory=settings.cache_directory,
                     cache_directory_bytes=settings.cache_directory_bytes,
+                    statistics=own,
                 )
             )
             for name, data in tables.items()

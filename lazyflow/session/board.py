@@ -17,7 +17,7 @@ from lazyflow.statistics.view import KnownScope
 from lazyflow.step import Step
 from lazyflow.values import plain
 
-GROUPS = ("summary", "distribution")
+GROUPS = ("summary", "distribution", "order")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from lazyflow.protocol import (
     RowsRequest,
     StateChange,
     StateFrame,
+    StatisticRequest,
     StatsUpdate,
     Window,
     decode_message,
@@ -87,6 +88,7 @@ class Client:
         self._version = 0
         self._row_count: dict[str, int] = {}
         self._failure_sent = False
+        self._computed: list[int] = []
 
     @property
     def session(self) -> str:
@@ -105,6 +107,8 @@ class Client:
                     self._change(change)
                 case RowsRequest() as request:
                     self._request_rows(request)
+                case StatisticRequest() as request:
+                    self._request_statistic(request)
         except (LazyflowError, ValueError) as error:
             self.fail(error, request_of(message))
         except Exception as error:
@@ -135,6 +139,14 @@ class Client:
         self._rows = None
         self._session.reopen_if_stale()
         self._session.rows_wanted()
+
+    def _request_statistic(self, request: StatisticRequest) -> None:
+        current = self._session.current
+        if current is None or not 1 <= request.generation <= current.generation:
+            raise Refused("unknown_generation")
+        if request.generation == current.generation:  # else the newer state is the answer
+            self._session.reopen_if_stale()
+            self._session.compute((request.scope, request.column, request.statistic), self, request.request)
 
     def fail(self, error: BaseException, request: int | None = None) -> None:
         """Tell the client what went wrong."""
@@ -203,6 +215,13 @@ class Client:
         self._failure_sent = False
         self.wake()
 
+    def computed(self, request: int | None, error: LazyflowError | None) -> None:
+        """A statistic that this client asked for is there, or cannot be had."""
+        if error is not None:
+            self.fail(error, request)
+        elif request is not None:
+            self._computed.append(request)
+
     def wake(self) -> None:
         """There may be something to send."""
         self._wakeup.set()
@@ -211,6 +230,7 @@ class Client:
         """A newer state was accepted: rows of the older one are not sent any more."""
         self._rows = self._passing = None
         self._failure_sent = False
+        self._computed.clear()
 
     # -- what the client is sent
 
@@ -256,7 +276,7 @@ class Client:
         if self._row_count != current.row_count:
             self._row_count = dict(current.row_count)
             return Frame(RowCountFrame(generation=current.generation, row_count=self._row_count))
-        if self._version < current.board.version:
+        if self._version < current.board.version or self._computed:
             return self._stats_update(current)
         if current.failure is not None and not self._failure_sent:
             self._failure_sent = True
@@ -320,7 +340,9 @@ class Client:
             statistics=cells,
             progress=current.board.progress,
             final=current.board.complete,
+            answered=tuple(self._computed),
         )
+        self._computed.clear()
         return Frame(header, statistics=encoded)
 
 

@@ -8,7 +8,7 @@ import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
 from contextlib import suppress
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, Superseded
@@ -20,7 +20,6 @@ from lazyflow.session.current import Current
 from lazyflow.session.rows import GivenRows, WantedRows
 from lazyflow.settings import Settings
 from lazyflow.state import OPERATORS, State
-from lazyflow.statistics.builtin import BUILTIN
 from lazyflow.threads import Threads
 from lazyflow.work import CancelToken
 
@@ -29,6 +28,9 @@ log = logging.getLogger("lazyflow.session")
 _CHANGES_KEPT = 64
 _OUTCOMES_KEPT = 20
 _THREADS = 16
+CellName: TypeAlias = tuple[str, str, str]
+"""Scope, column, statistic."""
+
 _GONE = object()
 _ENDED = object()
 
@@ -82,6 +84,7 @@ class Session:
         self._fetch: Fetch | None = None
         self._ahead: Fetch | None = None
         self._following: asyncio.Task[None] | None = None
+        self._computing: dict[tuple[Current, CellName], list[tuple[Client, int | None]]] = {}
         self._threads = Threads(_THREADS)
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -110,7 +113,12 @@ class Session:
             operators=OPERATORS,
             cleanings=self._flow.cleanings,
             post_processings=self._flow.post_processings,
-            statistics=tuple(StatisticSchema(item.name, item.group, tuple(sorted(item.kinds))) for item in BUILTIN),
+            statistics=tuple(
+                StatisticSchema(
+                    item.name, item.group, tuple(sorted(item.kinds)), item.name in self._flow.own_statistics
+                )
+                for item in self._flow.statistics
+            ),
             max_window_rows=self.settings.max_window_rows,
             max_columns=self.settings.max_columns,
         )
@@ -391,6 +399,39 @@ class Session:
             return waiting.result() is not _ENDED
         finally:
             del waiting  # its error knows this frame
+
+    # -- one statistic
+
+    def compute(self, cell: CellName, client: Client, request: int | None) -> None:
+        """A client wants one cell of the current view; who wants the same meanwhile is answered with it."""
+        current = self.current
+        assert current is not None
+        waiting = self._computing.get((current, cell))
+        if waiting is None:
+            self._computing[current, cell] = waiting = []
+            self._forever(self._compute(current, cell, waiting))
+        if (client, request) not in waiting:
+            waiting.append((client, request))
+
+    async def _compute(self, current: Current, cell: CellName, waiting: list[tuple[Client, int | None]]) -> None:
+        error: LazyflowError | None = None
+        try:
+            await current.step.compute_async(*cell, seconds=self.settings.statistics_timeout)
+            news = await self._threads.run(look, current)
+        except (Superseded, Outdated):
+            self._reopen(current)
+            error = Outdated("the files of the source changed")
+        except LazyflowError as failure:
+            error = failure
+        finally:
+            del self._computing[current, cell]
+        if current is not self.current:  # the newer state is the answer
+            return
+        if error is None:
+            current.add_statistics(news)
+        for client, request in waiting:
+            client.computed(request, error)
+        self._wake()
 
     # -- the end
 

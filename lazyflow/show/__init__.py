@@ -17,13 +17,17 @@ from lazyflow.show.demo import demo_frame
 from lazyflow.show.events import Events
 from lazyflow.show.page import Page
 from lazyflow.state import State
+from lazyflow.statistics.registry import Statistic
 from lazyflow.statistics.results import Statistics
 from lazyflow.step import Step
 
 
 @dataclass(frozen=True)
 class Request:
-    """What a person typed; `path` is None for the demo. `cache` are the keywords of `DataFlow` for the one on disk."""
+    """What a person typed; `path` is None for the demo, `statistics` are the app's own.
+
+    `cache` are the keywords of `DataFlow` for the one on disk.
+    """
 
     path: str | None
     backend: str | None
@@ -33,6 +37,7 @@ class Request:
     rows: int = 10
     columns: tuple[str, ...] = ()
     cache: Mapping[str, Any] = field(default_factory=dict)
+    statistics: tuple[Statistic, ...] = ()
 
 
 class Output(Protocol):
@@ -69,9 +74,11 @@ def show_table(request: Request, as_json: bool, start: float) -> None:
     output: Output = Events(sys.stdout, start) if as_json else Page(sys.stdout, start)
     try:
         if request.path is None:
-            name, flow = DEMO, DataFlow(demo_frame(), backend=request.backend or "duckdb")
+            name = DEMO
+            flow = DataFlow(demo_frame(), backend=request.backend or "duckdb", statistics=request.statistics)
         else:
-            name, flow = request.path, DataFlow(request.path, request.backend, **request.cache)
+            name = request.path
+            flow = DataFlow(request.path, request.backend, statistics=request.statistics, **request.cache)
         with flow:
             output.opened(flow, name)
             asyncio.run(_show(flow, request, output))

@@ -43,6 +43,7 @@ class Page:
 
     def opened(self, flow: DataFlow, name: str) -> None:
         """Remember what is shown, for the headline."""
+        self._own = [item.name for item in flow.statistics if item.name in flow.own_statistics]
         room = self._console.width - len(f" on {flow.backend}")
         self._headline = f"{cut_front(printable(name), room)} on {flow.backend}"
         if self._status:
@@ -88,7 +89,7 @@ class Page:
             self._console.file.flush()
 
     def _summary(self, statistics: Statistics) -> Text:
-        return summary_table(self._step, statistics, self._columns, self._console.width)
+        return summary_table(self._step, statistics, self._columns, self._console.width, self._own)
 
     def _stop_status(self) -> None:
         if self._status:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import decimal
+import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,21 +11,23 @@ from typing import Any, NamedTuple
 from rich.cells import cell_len
 from rich.text import Text
 
-from lazyflow.errors import NotForThisType
+from lazyflow.errors import LazyflowError, NotForThisType, OutOfTime
 from lazyflow.show.fitting import GAP, Lines, beside, cut, fitting
 from lazyflow.show.values import bars, number, printable, share, shown
 from lazyflow.statistics.results import Cell, Histogram, ScopeStatistics, Statistics
 from lazyflow.step import Step
+from lazyflow.values import plain
 
 MOST_COLUMNS = 40
 """Columns of the table whose statistics are listed, unless they are asked for by name."""
 
-_DROPPED = ("std", "median", "mean", "distinct", "max", "min", "missing")
+_DROPPED = ("std", "quantiles", "mean", "distinct", "max", "min", "missing")
 """What is left out where the page is narrow, in this order."""
 
 _NARROWEST = len("distribution")
 _NAME_WIDTH = 20
 _FAILED = "failed"
+_SLOW = "slow"
 _PENDING = "…"
 _BLOCKS = 20
 
@@ -38,8 +41,10 @@ class Heading(NamedTuple):
     right: bool = True
 
 
-def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], width: int) -> Text:
-    """The statistics of a step: what is not known yet is an ellipsis, what is not exact has a tilde."""
+def summary_table(
+    step: Step, statistics: Statistics, columns: tuple[str, ...], width: int, own: Sequence[str] = ()
+) -> Text:
+    """The statistics of a step, `own` of the app's: what is not known yet is an ellipsis, not exact has a tilde."""
     names = list(columns) or list(step.schema)[:MOST_COLUMNS]
     scopes = _scopes(step, statistics)
     widest = max(6, min(12, width // 10))
@@ -52,10 +57,11 @@ def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], 
         Heading("max", "max", value),
         Heading("mean", "mean", value),
         Heading("std", "std", value),
+        *(Heading(cut(printable(name), _NAME_WIDTH), name, partial(_own_value, widest)) for name in own),
     ]
     first = _names(names, scopes)
-    parts = {heading.name: _lines(heading, names, scopes) for heading in headings}
-    dropped = iter(_DROPPED)
+    parts = {heading.statistic: _lines(heading, names, scopes) for heading in headings}
+    dropped = iter((*_DROPPED, *own))
     while (left := width - first.width - sum(part.width + GAP for part in parts.values()) - GAP) < _NARROWEST and parts:
         parts.pop(next(dropped))
     distribution = _lines(_distribution(max(left, _NARROWEST), widest), names, scopes)
@@ -71,14 +77,22 @@ def summary_table(step: Step, statistics: Statistics, columns: tuple[str, ...], 
 
 
 def _failures(names: Sequence[str], scopes: Sequence[ScopeStatistics]) -> list[str]:
-    """What the engine failed at, and why."""
+    """What failed, or ran out of time, and why."""
     return [
-        f"failed: {statistic} of {shown(name)} ({scope.scope}): {printable(' '.join(str(cell.error).split()))}"
+        f"{_word(cell.error)}: {statistic} of {shown(name)} ({scope.scope}): {_one_line(cell.error)}"
         for name in names
         for scope in scopes
         for statistic, cell in scope.columns.get(name, {}).items()
         if cell.error is not None and not isinstance(cell.error, NotForThisType)
     ]
+
+
+def _one_line(error: LazyflowError) -> str:
+    return printable(" ".join(str(error).split()))
+
+
+def _word(error: LazyflowError) -> str:
+    return _SLOW if isinstance(error, OutOfTime) else _FAILED
 
 
 def _scopes(step: Step, statistics: Statistics) -> list[ScopeStatistics]:
@@ -117,7 +131,15 @@ def _lines(heading: Heading, names: Sequence[str], scopes: Sequence[ScopeStatist
         for position, scope in enumerate(scopes):
             text = _cell(heading, scope.columns.get(name, {}), scope)
             texts.append(text)
-            styles.append("red" if text == _FAILED else "dim" if position or text == _PENDING else "")
+            styles.append(
+                "red"
+                if text == _FAILED
+                else "yellow"
+                if text == _SLOW
+                else "dim"
+                if position or text == _PENDING
+                else ""
+            )
     return Lines(texts, styles, "right" if heading.right else "left")
 
 
@@ -128,7 +150,7 @@ def _cell(heading: Heading, cells: Mapping[str, Cell], scope: ScopeStatistics) -
     if cell is None or isinstance(cell.error, NotForThisType):
         return ""
     if cell.error is not None:
-        return _FAILED
+        return _word(cell.error)
     if cell.basis == "pending":
         return _PENDING
     if cell.value is None:
@@ -142,6 +164,13 @@ def _value(widest: int, value: Any, _: ScopeStatistics) -> str:
     if isinstance(value, int | float | decimal.Decimal) and not isinstance(value, bool):
         return number(value)
     return cut(shown(value), widest)
+
+
+def _own_value(widest: int, value: Any, scope: ScopeStatistics) -> str:
+    """A value of an app's own statistic: what is no single value as JSON has it."""
+    if isinstance(value, Mapping | list | tuple):
+        return cut(printable(json.dumps(plain(value), ensure_ascii=False)), 2 * widest)
+    return shown(value) if isinstance(value, bool) else _value(widest, value, scope)
 
 
 def _distribution(width: int, widest: int) -> Heading:

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from lazyflow.expressions import Column, Namespace, literal, never
-from lazyflow.statistics.registry import Edges, Statistic
+from lazyflow.statistics.registry import EDGES, Build, Edges, Group, Parts, Registry, Statistic, value_of
 from lazyflow.statistics.results import Histogram
-from lazyflow.types import KINDS, NUMBERS, ORDERED, TEMPORAL, python_value
+from lazyflow.statistics.value_counts import skewness
+from lazyflow.types import KINDS, NUMBERS, ORDERED, TEMPORAL, Kind, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+    from lazyflow.statistics.value_counts import ValueCounts
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 10
@@ -31,7 +33,7 @@ def _finite(column: Column) -> Column | None:
     return ~column.isinf() if column.type().is_floating() else None
 
 
-def _build_std(column: Column, ns: Namespace, _: Edges) -> Mapping[str, Column]:
+def _build_std(column: Column, ns: Namespace) -> Mapping[str, Column]:
     """The deviation of the finite values (engines fail at infinities), and whether there are others."""
     parts = {"": _number(column).std(how="sample", where=_finite(column))}
     if column.type().is_floating():
@@ -39,7 +41,7 @@ def _build_std(column: Column, ns: Namespace, _: Edges) -> Mapping[str, Column]:
     return parts
 
 
-def _finish_std(parts: Mapping[str, pa.Scalar], _: Edges) -> float | None:
+def _finish_std(parts: Parts) -> float | None:
     infinite = parts["infinite"].as_py() if "infinite" in parts else 0
     return None if infinite else _not_nan(parts[""].as_py())
 
@@ -48,11 +50,11 @@ def _not_nan(value: float | None) -> float | None:
     return None if value is None or math.isnan(value) else float(value)
 
 
-def _build_quantiles(column: Column, ns: Namespace, _: Edges) -> Mapping[str, Column]:
+def _build_quantiles(column: Column, ns: Namespace) -> Mapping[str, Column]:
     return {str(q): _number(column).quantile(q) for q in QUANTILES}
 
 
-def _finish_quantiles(parts: Mapping[str, pa.Scalar], _: Edges) -> Mapping[float, float | None]:
+def _finish_quantiles(parts: Parts) -> Mapping[float, float | None]:
     return {q: _not_nan(parts[str(q)].as_py()) for q in QUANTILES}
 
 
@@ -85,7 +87,7 @@ def _plain(edge: pa.Scalar) -> Any:
     return str(python_value(edge)) if pat.is_temporal(edge.type) else edge.as_py()
 
 
-def _finish_histogram(parts: Mapping[str, pa.Scalar], edges: Edges) -> Histogram:
+def _finish_histogram(parts: Parts, edges: Edges) -> Histogram:
     counts = tuple(int(parts[str(index)].as_py() or 0) for index in range(len(edges) - 1)) if edges else ()
     below, above = int(parts["below"].as_py() or 0), int(parts["above"].as_py() or 0)
     return Histogram(tuple(map(python_value, edges)), counts, below, above)
@@ -96,81 +98,138 @@ def _count_histogram(counts: Any, edges: Edges) -> Histogram:
     return Histogram(tuple(map(python_value, edges)), tuple(bins), below, above)
 
 
-def _scalar(make: Callable[[Column], Column]) -> Callable[[Column, Namespace, Edges], Mapping[str, Column]]:
-    return lambda column, ns, edges: {"": make(column)}
+def _scalar(make: Callable[[Column], Column]) -> Build:
+    return lambda column, ns: make(column)
 
 
-def _durable(*statistics: Statistic) -> tuple[Statistic, ...]:
-    """Statistics of lazyflow itself: every process of the same version has the same."""
-    return tuple(replace(statistic, durable=True) for statistic in statistics)
+def _rows_where(condition: Callable[[Column], Column]) -> Build:
+    return lambda column, ns: condition(column).ifelse(1, 0).sum()
 
 
-def _whole(parts: Mapping[str, pa.Scalar], _: Edges) -> int:
+def _whole(parts: Parts) -> int:
     return int(parts[""].as_py() or 0)
 
 
-def _float(parts: Mapping[str, pa.Scalar], _: Edges) -> float | None:
+def _whole_or_none(parts: Parts) -> int | None:
+    return None if parts[""].as_py() is None else int(parts[""].as_py())
+
+
+def _float(parts: Parts) -> float | None:
     return _not_nan(parts[""].as_py())
 
 
-BUILTIN = _durable(
-    Statistic(
-        "count", "summary", KINDS, lambda counts, _: counts.count,
-        _scalar(lambda column: column.count()), _whole,
+def _share(condition: Callable[[Column], Column]) -> Build:
+    return lambda column, ns: {"rows": condition(column).ifelse(1, 0).sum(), "count": column.count()}
+
+
+def _finish_share(parts: Parts) -> float | None:
+    count = parts["count"].as_py()
+    return int(parts["rows"].as_py() or 0) / count if count else None
+
+
+def _build_skewness(column: Column, ns: Namespace, min: Any, max: Any, mean: float) -> Mapping[str, Column] | None:
+    """Sums of powers of (value - mean) / (max - min): how far the mean was rounded comes out of the first of them."""
+    low, width = float(min), float(max) - float(min)
+    if min == max or not math.isfinite(width) or not math.isfinite(mean):
+        return None
+    offset = _number(column) - low
+    if column.type().is_integer() and max - min < 2**62:  # exact, where floats would merge neighbours
+        whole = column if column.type().is_unsigned_integer() else column.cast("int64")
+        offset, width = _number(whole - literal(ns, whole, min)), float(max - min)
+    scaled = (offset - (mean - low)) / width
+    return {"1": scaled.sum(), "2": (scaled * scaled).sum(), "3": (scaled * scaled * scaled).sum(), "n": column.count()}
+
+
+def _finish_skewness(parts: Parts, min: Any, max: Any, mean: float) -> float | None:
+    sums = [parts[power].as_py() for power in ("1", "2", "3")]
+    return None if None in sums else skewness(int(parts["n"].as_py()), *sums)
+
+
+def _statistic(
+    name: str,
+    kinds: Iterable[Kind],
+    from_counts: Callable[[ValueCounts], Any],
+    build: Build | None,
+    finish: Callable[..., Any] = value_of,
+    group: Group = "summary",
+    needs: tuple[str, ...] = (),
+    in_column_type: bool = False,
+) -> Statistic:
+    return Statistic(
+        name, build, frozenset(kinds), needs, group, finish, from_counts=lambda counts, _: from_counts(counts),
+        in_column_type=in_column_type, durable=True,
+    )  # fmt: skip
+
+
+_SUMMARY = (
+    _statistic("count", KINDS, lambda counts: counts.count, _scalar(lambda column: column.count()), _whole),
+    _statistic("missing", KINDS, lambda counts: counts.missing, _rows_where(lambda column: column.isnull()), _whole),
+    _statistic("distinct", ORDERED, lambda counts: counts.distinct, _scalar(lambda column: column.nunique()), _whole),
+    _statistic("min", ORDERED, lambda counts: counts.low, _scalar(lambda column: column.min()), in_column_type=True),
+    _statistic("max", ORDERED, lambda counts: counts.high, _scalar(lambda column: column.max()), in_column_type=True),
+    _statistic("mean", NUMBERS, lambda counts: counts.mean, _scalar(lambda column: _number(column).mean()), _float),
+    _statistic("std", NUMBERS, lambda counts: counts.std, _build_std, _finish_std),
+    _statistic("zero_share", NUMBERS, lambda counts: counts.share(0), _share(lambda c: c == 0), _finish_share),
+    _statistic("negative_share", NUMBERS, lambda counts: counts.share(-1), _share(lambda c: c < 0), _finish_share),
+    _statistic("true_count", {"boolean"}, lambda counts: counts.rows_of(True), _rows_where(lambda c: c), _whole),
+    _statistic("false_count", {"boolean"}, lambda counts: counts.rows_of(False), _rows_where(lambda c: ~c), _whole),
+    _statistic(
+        "min_length", {"text"}, lambda counts: counts.length("min"),
+        _scalar(lambda column: column.length().min()), _whole_or_none,
     ),
-    Statistic(
-        "missing", "summary", KINDS, lambda counts, _: counts.missing,
-        _scalar(lambda column: column.isnull().ifelse(1, 0).sum()), _whole,
+    _statistic(
+        "mean_length", {"text"}, lambda counts: counts.length("mean"),
+        _scalar(lambda column: _number(column.length()).mean()), _float,
     ),
-    Statistic(
-        "distinct", "summary", ORDERED, lambda counts, _: counts.distinct,
-        _scalar(lambda column: column.nunique()), _whole,
-    ),
-    Statistic(
-        "min", "summary", ORDERED, lambda counts, _: counts.low,
-        _scalar(lambda column: column.min()), in_column_type=True,
-    ),
-    Statistic(
-        "max", "summary", ORDERED, lambda counts, _: counts.high,
-        _scalar(lambda column: column.max()), in_column_type=True,
-    ),
-    Statistic(
-        "mean", "summary", NUMBERS, lambda counts, _: counts.mean,
-        _scalar(lambda column: _number(column).mean()), _float,
-    ),
-    Statistic(
-        "std", "summary", NUMBERS, lambda counts, _: counts.std, _build_std, _finish_std,
-    ),
-    Statistic(
-        "quantiles", "distribution", NUMBERS,
-        lambda counts, _: {q: counts.quantile(q) for q in QUANTILES}, _build_quantiles, _finish_quantiles,
-    ),
-    Statistic(
-        "histogram", "distribution", NUMBERS | TEMPORAL, _count_histogram,
-        build_histogram, _finish_histogram, needs_edges=True,
-    ),
-    Statistic(
-        "top_values", "distribution", ORDERED, lambda counts, _: counts.most_frequent(TOP),
+    _statistic(
+        "max_length", {"text"}, lambda counts: counts.length("max"),
+        _scalar(lambda column: column.length().max()), _whole_or_none,
     ),
 )  # fmt: skip
-"""All built-in statistics, in the order in which they are shown."""
 
-NAMES = tuple(statistic.name for statistic in BUILTIN)
+_DISTRIBUTION = (
+    _statistic(
+        "skewness", NUMBERS, lambda counts: counts.skewness, _build_skewness, _finish_skewness,
+        "distribution", ("min", "max", "mean"),
+    ),
+    _statistic(
+        "quantiles", NUMBERS, lambda counts: {q: counts.quantile(q) for q in QUANTILES},
+        _build_quantiles, _finish_quantiles, "distribution",
+    ),
+    Statistic(
+        "histogram", build_histogram, NUMBERS | TEMPORAL, (EDGES,), "distribution", _finish_histogram,
+        from_counts=_count_histogram, durable=True,
+    ),
+    _statistic("top_values", ORDERED, lambda counts: counts.most_frequent(TOP), None, group="distribution"),
+    _statistic("unique", ORDERED, lambda counts: counts.unique, None, group="distribution"),
+)  # fmt: skip
 
-CARDINALITY = Statistic(
-    "cardinality",
-    "summary",
-    ORDERED,
-    lambda counts, _: counts.distinct,
-    _scalar(lambda column: column.nunique()),
-    _whole,
-    durable=True,
+FIRST, LAST, MONOTONIC = (
+    Statistic(name, None, ORDERED, group="order", durable=True) for name in ("first", "last", "monotonic")
+)
+
+HEAD, TAIL = (Statistic(name, None, ORDERED, group="order") for name in ("head", "tail"))
+"""Not shown: the course of a column's first rows, and of its first and last ones; see `lazyflow.statistics.order`."""
+
+REGISTRY = Registry((*_SUMMARY, *_DISTRIBUTION, FIRST, LAST, MONOTONIC))
+"""The statistics that lazyflow brings, in the order in which they are shown."""
+
+NAMES = tuple(REGISTRY.by_name)
+
+CARDINALITY = _statistic(
+    "cardinality", ORDERED, lambda counts: counts.distinct, _scalar(lambda column: column.nunique()), _whole
 )
 """Not shown: a number of distinct values, good enough to decide whether they can be counted one by one."""
 
-RANGE = Statistic(
-    "range", "summary", NUMBERS | TEMPORAL, lambda counts, _: counts.finite_range,
-    lambda column, ns, edges: {"low": column.min(where=_finite(column)), "high": column.max(where=_finite(column))},
-    lambda parts, _: (parts["low"], parts["high"]), in_column_type=True, durable=True,
+RANGE = _statistic(
+    "range", NUMBERS | TEMPORAL, lambda counts: counts.finite_range,
+    lambda column, ns: {"low": column.min(where=_finite(column)), "high": column.max(where=_finite(column))},
+    lambda parts: (parts["low"], parts["high"]), in_column_type=True,
 )  # fmt: skip
 """Not shown: the least and greatest finite value as Arrow scalars, which give a histogram its edges."""
+
+ROWS = Statistic("rows", None, frozenset(), from_counts=lambda counts, _: counts.rows, durable=True)
+"""The number of rows of a scope: a cell without a column."""
+
+HIDDEN = (CARDINALITY, RANGE, ROWS, HEAD, TAIL)
+"""Those that have cells and are not shown as statistics of a column."""

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import logging
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from functools import cached_property, partial
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from lazyflow import expressions as ex
-from lazyflow.errors import EngineError, LazyflowError
+from lazyflow.errors import LazyflowError, StatisticError
 from lazyflow.plan import Stage
 from lazyflow.query import Query
 from lazyflow.source import SourceColumn
+from lazyflow.statistics.building import build_parts, computed_cell, finish_cell, settled_by_needs, weakest
 from lazyflow.statistics.builtin import CARDINALITY, RANGE, TOP
 from lazyflow.statistics.edges import edges
-from lazyflow.statistics.registry import Build, CellKey, Edges, Statistic
+from lazyflow.statistics.registry import EDGES, CellKey, Edges, Registry, Statistic
 from lazyflow.statistics.results import Basis, Cell
 from lazyflow.statistics.value_counts import ValueCounts
 from lazyflow.types import NUMBERS, TEMPORAL
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-log = logging.getLogger("lazyflow.statistics")
 
 OVERFLOW = -1
 """In an answer to a `ValueCountsQuery`, the number of rows that says: this column has too many distinct values."""
@@ -36,38 +34,69 @@ Scalars = Mapping[str, "pa.Scalar"]
 
 
 class Want(NamedTuple):
-    """One cell that a view wants: a statistic of a column of a stage, and the key that says so."""
+    """One cell that a view wants: a statistic of a column of a stage, and the key that says so.
+
+    Those of a lower `turn` come first. `edges` and `needs` are what it needs, once that is known.
+    """
 
     key: CellKey
     stage: Stage
     column: SourceColumn | None
     statistic: Statistic
-    in_sight: bool = False
+    turn: int = 0
     edges: Edges | None = None
-
-
-@dataclass(frozen=True)
-class Native:
-    """An engine's own, faster form of a statistic: what it aggregates, and on what basis."""
-
-    build: Build
-    basis: Basis = "exact"
+    needs: Mapping[str, Cell] = MappingProxyType({})
 
 
 class StatisticsQuery(Query):
-    """Cells of one scope, computed together. `read` turns the engine's answer into them."""
+    """Cells of one scope, computed together. `read` turns the engine's answer into them.
+
+    Parameters
+    ----------
+    stage
+        The scope.
+    wants
+        The cells.
+    ns
+        The namespace of the expression family.
+    rows_key
+        The key of the scope's number of rows, which every answer gives.
+    registry
+        All statistics, with the engine's forms of them.
+    budget
+        Seconds that the engine has for each statistic; those that are computed together have theirs together. None for
+        as long as it takes.
+    """
 
     deferred: ClassVar[bool] = True
 
     def __init__(
-        self, stage: Stage, wants: Sequence[Want], ns: ex.Namespace, rows_key: CellKey, native: Mapping[str, Native]
+        self,
+        stage: Stage,
+        wants: Sequence[Want],
+        ns: ex.Namespace,
+        rows_key: CellKey,
+        registry: Registry,
+        budget: float | None = None,
     ) -> None:
         self.stage = stage
         self.wants = tuple(wants)
         self.ns = ns
         self.rows_key = rows_key
-        self.native = native
+        self.registry = registry
+        self.budget = budget
         self.cells = frozenset(want.key for want in wants)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long the engine may take for the query; None for as long as it takes."""
+        return None if self.budget is None else self.budget * len({want.statistic.name for want in self.wants})
+
+    def singly(self) -> list[StatisticsQuery]:
+        """A query for each statistic, to ask instead of this one where it ran out of time; empty if it is of one."""
+        names = dict.fromkeys(want.statistic.name for want in self.wants)
+        by_name = [[want for want in self.wants if want.statistic.name == name] for name in names]
+        return [self._like(type(self), wants) for wants in by_name] if len(names) > 1 else []
 
     @property
     def concerns(self) -> frozenset[CellKey]:
@@ -94,7 +123,7 @@ class StatisticsQuery(Query):
         """Smaller queries for the same cells, to find the guilty one where this one failed; empty if it is the one."""
 
     def _like(self, kind: type[StatisticsQuery], wants: Sequence[Want]) -> StatisticsQuery:
-        return kind(self.stage, wants, self.ns, self.rows_key, self.native)
+        return kind(self.stage, wants, self.ns, self.rows_key, self.registry, self.budget)
 
     def _halves(self) -> list[StatisticsQuery]:
         middle = len(self.wants) // 2
@@ -186,7 +215,7 @@ class ValueCountsQuery(StatisticsQuery):
         for position, (column, slot) in enumerate(zip(self.columns, self.slots, strict=True)):
             part = answer.slice(starts[position], starts[position + 1] - starts[position])
             if part.num_rows == 1 and part["rows"][0].as_py() == OVERFLOW:
-                result[_hidden(self.rows_key, column, CARDINALITY)] = Cell(MANY)
+                result[hidden_key(self.rows_key, column, CARDINALITY)] = Cell(MANY)
             else:
                 result.update(self.read_column(column, part[f"value_{slot}"], part["rows"]))
         return result
@@ -205,17 +234,21 @@ class ValueCountsQuery(StatisticsQuery):
         )
         mine = [want for want in self.wants if want.column == column]
         result = {self.rows_key: Cell(counts.rows)}
-        result[_hidden(self.rows_key, column, CARDINALITY)] = Cell(counts.distinct)
+        result[hidden_key(self.rows_key, column, CARDINALITY)] = Cell(counts.distinct)
         if column.kind in NUMBERS | TEMPORAL:
-            result[_hidden(self.rows_key, column, RANGE)] = Cell(counts.finite_range)
+            result[hidden_key(self.rows_key, column, RANGE)] = Cell(counts.finite_range)
         for want in mine:
-            result[want.key] = _cell(partial(self._from_counts, want, column, counts), "exact")
+            result[want.key] = computed_cell(partial(self._from_counts, want, column, counts), "exact")
         return result
 
     def _from_counts(self, want: Want, column: SourceColumn, counts: ValueCounts) -> Any:
         """A statistic's value; a histogram without edges from elsewhere takes them from the values counted."""
-        own = want.statistic.needs_edges and want.edges is None
+        own = EDGES in want.statistic.needs and want.edges is None
+        assert want.statistic.from_counts is not None
         return want.statistic.from_counts(counts, edges(*counts.finite_range, column.type) if own else want.edges or ())
+
+    def singly(self) -> list[StatisticsQuery]:
+        return []  # the counts give all statistics: what takes too long is asked for in the other way
 
     def split(self) -> list[StatisticsQuery]:
         if len(self.columns) > 1:
@@ -227,43 +260,70 @@ class ValueCountsQuery(StatisticsQuery):
 
     def failed(self, error: LazyflowError) -> dict[CellKey, Cell]:
         """A column that cannot be counted value by value is asked about in the other way, so nothing has failed yet."""
-        return {_hidden(self.rows_key, column, CARDINALITY): Cell(MANY) for column in self.columns}
+        return {hidden_key(self.rows_key, column, CARDINALITY): Cell(MANY) for column in self.columns}
+
+
+class _Built(NamedTuple):
+    """What is aggregated for a cell, and on what basis; `settled` is the cell where nothing needs to be."""
+
+    want: Want
+    needs: Mapping[str, Any]
+    parts: Mapping[str, ex.Column]
+    basis: Basis
+    settled: Cell | None = None
 
 
 class AggregateQuery(StatisticsQuery):
     """Statistics that are aggregates, all of them in one pass; the answer is one row."""
 
     @cached_property
-    def _parts(self) -> list[tuple[Want, Mapping[str, ex.Column], Basis]]:
-        parts = []
-        for want in self.wants:
-            if want.column is None:
-                continue
-            native = self.native.get(want.statistic.name)
-            build = native.build if native else want.statistic.build
-            assert build is not None
-            basis = native.basis if native else want.statistic.basis
-            parts.append((want, build(self.cleaned(want.column), self.ns, want.edges or ()), basis))
-        return parts
+    def _built(self) -> list[_Built]:
+        return [self._build(want, want.column) for want in self.wants if want.column is not None]
+
+    def _build(self, want: Want, column: SourceColumn) -> _Built:
+        statistic = want.statistic
+        native = self.registry.native.get(statistic.name)
+        build, basis = (native.build, native.basis) if native else (statistic.build, statistic.basis)
+        assert build is not None
+        needs = {name: cell.value for name, cell in want.needs.items()}
+        if EDGES in statistic.needs:
+            needs[EDGES] = want.edges or ()
+        basis = weakest([basis, *(cell.basis for cell in want.needs.values())])
+        settled = settled_by_needs(statistic, want.needs)
+        if settled is None:
+            try:
+                parts = build_parts(statistic, build, self.cleaned(column), self.ns, needs)
+            except StatisticError as error:
+                settled = Cell(error=error)
+            else:
+                if parts is not None:
+                    return _Built(want, needs, parts, basis)
+                settled = Cell(None, basis)
+        return _Built(want, needs, {}, basis, settled)
 
     @cached_property
     def expression(self) -> ex.Table:
         metrics = {"rows": self.stage.table.count()}
-        for number, (_, parts, _) in enumerate(self._parts):
-            metrics.update({f"a{number}_{index}": part for index, part in enumerate(parts.values())})
+        for number, built in enumerate(self._built):
+            metrics.update({f"a{number}_{index}": part for index, part in enumerate(built.parts.values())})
         return self.stage.table.aggregate(**metrics)
 
     def read(self, answer: pa.Table) -> dict[CellKey, Cell]:
         result = {self.rows_key: Cell(answer["rows"][0].as_py())}
-        for number, (want, parts, basis) in enumerate(self._parts):
-            scalars = {name: answer[f"a{number}_{index}"][0] for index, name in enumerate(parts)}
-            result[want.key] = _cell(partial(self._finish, want, scalars), basis)
+        for number, built in enumerate(self._built):
+            scalars = {name: answer[f"a{number}_{index}"][0] for index, name in enumerate(built.parts)}
+            result[built.want.key] = built.settled or self._finish(built, scalars)
         return result
 
-    def _finish(self, want: Want, scalars: Scalars) -> Any:
-        if want.statistic.in_column_type and want.column is not None:
-            scalars = {name: scalar.cast(want.column.type) for name, scalar in scalars.items()}
-        return want.statistic.finish(scalars, want.edges or ())
+    def _finish(self, built: _Built, scalars: Scalars) -> Cell:
+        statistic, column = built.want.statistic, built.want.column
+        if statistic.in_column_type and column is not None:
+            scalars = {name: scalar.cast(column.type) for name, scalar in scalars.items()}
+        is_own = statistic.name in self.registry.own
+        if is_own:  # engines widen sums, to decimals on DuckDB: an app is given the type that its expression says
+            types = {name: part.type().to_pyarrow() for name, part in built.parts.items()}
+            return finish_cell(statistic, scalars, built.needs, built.basis, types)
+        return finish_cell(statistic, scalars, built.needs, built.basis)
 
     def split(self) -> list[StatisticsQuery]:
         return self._halves()
@@ -274,7 +334,7 @@ class TopValuesQuery(StatisticsQuery):
 
     @cached_property
     def _counts(self) -> ValueCountsQuery:
-        return _Cut(self.stage, self.wants, self.ns, self.rows_key, self.native)
+        return _Cut(self.stage, self.wants, self.ns, self.rows_key, self.registry)
 
     @property
     def expression(self) -> ex.Table:
@@ -296,14 +356,6 @@ class _Cut(ValueCountsQuery):
         return counted.order_by([counted["rows"].desc(), counted["value"].asc()]).limit(TOP)
 
 
-def _hidden(rows_key: CellKey, column: SourceColumn, statistic: Statistic) -> CellKey:
+def hidden_key(rows_key: CellKey, column: SourceColumn, statistic: Statistic) -> CellKey:
+    """The key of what is known of a column and not shown, in the scope of `rows_key`."""
     return rows_key._replace(column=column.inside, statistic=statistic.name, version=statistic.version)
-
-
-def _cell(compute: Callable[[], Any], basis: Basis) -> Cell:
-    """A cell of what is computed; a failure costs this cell alone."""
-    try:
-        return Cell(compute(), basis)
-    except Exception as error:
-        log.exception("a statistic failed")
-        return Cell(error=EngineError(f"{type(error).__name__}: {error}"))

@@ -6,7 +6,7 @@ import bisect
 import math
 from functools import cached_property
 from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from lazyflow.statistics.edges import to_steps
 from lazyflow.types import kind, python_value
@@ -14,6 +14,25 @@ from lazyflow.types import kind, python_value
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
+
+
+def skewness(count: int, first: float, second: float, third: float) -> float | None:
+    """The sample's skewness (adjusted Fisher-Pearson, as pandas has it), from sums of powers of scaled values.
+
+    The values may be shifted and scaled in any way; best is near their mean, by near their deviation. None below three
+    values, and where they do not differ.
+
+    >>> skewness(4, 0.0, 2.0, 0.0), skewness(2, 0.0, 2.0, 0.0)
+    (0.0, None)
+    """
+    if count < 3:
+        return None
+    mean, square, cube = first / count, second / count, third / count
+    variance = square - mean * mean
+    if not 0 < variance < math.inf:
+        return None
+    biased = (cube - 3 * mean * square + 2 * mean**3) / variance**1.5
+    return float(biased * math.sqrt(count * (count - 1)) / (count - 2))
 
 
 class ValueCounts:
@@ -156,6 +175,47 @@ class ValueCounts:
         with np.errstate(over="ignore"):
             squares = math.fsum((offsets - center) ** 2 * self.counts)
         return math.sqrt(squares / (self.count - 1))
+
+    @cached_property
+    def skewness(self) -> float | None:
+        """The sample's skewness, or None where it has none; see the function of that name."""
+        if self.std is None or self.distinct < 2 or not 0 < self.std < math.inf:
+            return None
+        offsets = self._offsets
+        scaled = (offsets - (offsets * (self.counts / self.count)).sum()) / self.std
+        sums = [float((scaled**power * self.counts).sum()) for power in (1, 2, 3)]
+        return skewness(self.count, *sums)
+
+    def share(self, sign: Literal[0, -1]) -> float | None:
+        """The share of zeros (0) or of negative values (-1) in a column of numbers, or None without values."""
+        if not self.count:
+            return None
+        numbers = self.floats
+        return int(self.counts[numbers == 0 if sign == 0 else numbers < 0].sum()) / self.count
+
+    def rows_of(self, value: bool) -> int:
+        """How many rows of a boolean column have this value."""
+        return sum(int(rows) for found, rows in zip(self.values, self.counts, strict=True) if found.as_py() is value)
+
+    @cached_property
+    def _lengths(self) -> Any:
+        """The lengths of a text column's values in code points, as a numpy array."""
+        import pyarrow.compute as pc
+
+        return pc.utf8_length(self.values).to_numpy(zero_copy_only=False).astype("int64")
+
+    def length(self, which: Literal["min", "mean", "max"]) -> float | int | None:
+        """The least, mean or greatest length of a text column's values in code points, or None without any."""
+        if not self.count:
+            return None
+        if which == "mean":
+            return int((self._lengths * self.counts).sum()) / self.count
+        return int(getattr(self._lengths, which)())
+
+    @property
+    def unique(self) -> bool | None:
+        """Whether no value occurs twice, or None without any."""
+        return self.distinct == self.count if self.count else None
 
     def quantile(self, q: float) -> float | None:
         """The quantile by linear interpolation between order statistics (Hyndman and Fan 1996, type 7)."""

@@ -1,43 +1,24 @@
-"""What a view wants to know of its scopes, which query comes next, and how the answers read.
-
-Which way a column goes is decided by what is known of it: few distinct values are counted one by one, from which all
-statistics follow in one pass; where there are many, aggregates are folded into few passes. A filtered column has no
-more distinct values than the clean one, so the question is asked once per source.
-"""
+"""What a view wants to know of its scopes, and how the answers read."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property, partial
+from functools import cached_property, lru_cache, partial
 
-from lazyflow.errors import NotForThisType
-from lazyflow.expressions import Namespace
+from lazyflow.errors import NotForThisType, UnknownName
 from lazyflow.memo import Memo
 from lazyflow.numbering import in_source_order, numberable
-from lazyflow.plan import Plan, Stage
+from lazyflow.plan import Plan, Stage, row_wise
 from lazyflow.query import PrepareQuery
 from lazyflow.source import SourceColumn
-from lazyflow.statistics.builtin import BUILTIN, CARDINALITY, RANGE
-from lazyflow.statistics.edges import edges
-from lazyflow.statistics.queries import (
-    MANY,
-    AggregateQuery,
-    Native,
-    StatisticsQuery,
-    TopValuesQuery,
-    ValueCountsQuery,
-    Want,
-)
-from lazyflow.statistics.registry import CellKey, Statistic
+from lazyflow.statistics.builtin import RANGE, REGISTRY, ROWS
+from lazyflow.statistics.choosing import Choice, Known
+from lazyflow.statistics.queries import StatisticsQuery, Want
+from lazyflow.statistics.registry import EDGES, CellKey, Native, Registry, Statistic
 from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
 from lazyflow.types import Kind
-
-ROWS = Statistic("rows", "summary", frozenset(), lambda counts, _: counts.rows, durable=True)
-"""The number of rows of a scope: a cell without a column."""
-
-Known = Callable[[CellKey], Cell | None]
 
 
 @dataclass(frozen=True)
@@ -54,6 +35,9 @@ class Folding:
         once and gives up where there are more than `max_distinct`.
     max_columns
         Most columns in one query: the step in which work can be cancelled, and a bound on the size of a query.
+    window_rows
+        How many of the first and of the last rows are looked at for statistics that depend on their order; None for
+        all of them, where they need not leave the process.
     native
         The engine's own forms of statistics, by name.
     keeps_rows
@@ -64,6 +48,7 @@ class Folding:
     max_distinct: int | None = 50_000
     ask_first: bool = True
     max_columns: int = 64
+    window_rows: int | None = 10_000
     native: dict[str, Native] | None = None
     keeps_rows: bool = False
 
@@ -81,7 +66,7 @@ class KnownScope:
     """
 
     scope: str
-    content: tuple[str, ...]
+    content: tuple[object, ...]
     _view: View
     _stage: Stage
     _known: Known
@@ -94,37 +79,51 @@ class KnownScope:
     @cached_property
     def numbers(self) -> Mapping[str, int]:
         """How many cells each group has."""
-        of_kind = Counter(column.kind for column in self._stage.columns)
         numbers = Counter[str]({ROWS.group: 1})
-        for statistic in BUILTIN:
-            numbers[statistic.group] += sum(of_kind[what] for what in statistic.kinds)
+        for kind, columns in Counter(column.kind for column in self._stage.columns).items():
+            for statistic in self._view.statistics_of(self._stage, kind):
+                numbers[statistic.group] += columns
         return numbers
 
     @cached_property
     def cells(self) -> list[tuple[Want, Cell | None]]:
         """Each cell that is wanted, as it is known when this is first asked, or None."""
-        wants = self._view._wants_of[self._stage.digest]
+        wants = self._view.wants_of[self._stage.digest]
         return [(want, self._known(want.key)) for want in wants if want.statistic is not RANGE]
 
 
 STAGES_KEPT = 16
+
+TURNS = 4
+"""Columns in sight come before the others, and of both what may take long after the rest."""
 
 
 @dataclass(frozen=True)
 class View:
     """The statistics that a plan wants, those of the columns in sight first.
 
-    `shared` keeps what is wanted of stages that many plans have in common, the raw one above all.
+    Parameters
+    ----------
+    plan
+        The state.
+    in_sight
+        Names of the columns in sight; none are all.
+    folding
+        How finely the engine wants statistics folded.
+    registry
+        Which statistics there are.
+    budget
+        Seconds that the engine has for each of them, or None for as long as it takes.
+    shared
+        Keeps what is wanted of stages that many plans have in common, the raw one above all.
     """
 
     plan: Plan
     in_sight: frozenset[str]
     folding: Folding
+    registry: Registry = REGISTRY
+    budget: float | None = None
     shared: Memo[object, tuple[Want, ...]] = field(default_factory=lambda: Memo(STAGES_KEPT))
-
-    @property
-    def _ns(self) -> Namespace:
-        return self.plan.ns
 
     @property
     def identity(self) -> object:
@@ -134,17 +133,14 @@ class View:
     @cached_property
     def wants(self) -> tuple[Want, ...]:
         """Every cell wanted, in the order of priority."""
-        by_stage = self._wants_of.values()  # scopes with the same digest have the same cells
-        return (
-            *(w for wants in by_stage for w in wants if w.in_sight),
-            *(w for wants in by_stage for w in wants if not w.in_sight),
-        )
+        by_stage = self.wants_of.values()  # scopes with the same digest have the same cells
+        return tuple(want for turn in range(TURNS) for wants in by_stage for want in wants if want.turn == turn)
 
     @cached_property
-    def _wants_of(self) -> Mapping[str, tuple[Want, ...]]:
+    def wants_of(self) -> Mapping[str, tuple[Want, ...]]:
         """Digest of a stage -> the cells wanted of it."""
         result: dict[str, tuple[Want, ...]] = {}
-        content: tuple[object, ...] = (self.plan.source.fingerprint.value, self.in_sight, BUILTIN)
+        content: tuple[object, ...] = (self.plan.source.fingerprint.value, self.in_sight, self.registry)
         for stage in (self.plan.stages[scope] for scope in self.plan.scopes):
             content = (*content, stage.digest)  # those before it give the edges of histograms
             if stage.digest not in result:
@@ -152,17 +148,32 @@ class View:
         return result
 
     def _wants_in(self, stage: Stage) -> tuple[Want, ...]:
-        wants = [Want(self.rows_key(stage), stage, None, ROWS, True)]
-        of_kind: dict[Kind, list[Statistic]] = {}
+        wants = [Want(self.rows_key(stage), stage, None, ROWS)]
+        of_kind: dict[Kind, list[tuple[Statistic, bool]]] = {}
         for column in stage.columns:
-            sight = not self.in_sight or column.name in self.in_sight
+            turn = 0 if not self.in_sight or column.name in self.in_sight else 2
             what = column.kind
             if what not in of_kind:
-                of_kind[what] = [statistic for statistic in (*BUILTIN, RANGE) if what in statistic.kinds]
-            edges_stage = self._edges_stage(column)
-            for statistic in of_kind[what]:
-                wants.append(Want(self._key(stage, column, statistic, edges_stage), stage, column, statistic, sight))
+                found = self.statistics_of(stage, what) + ((RANGE,) if what in RANGE.kinds else ())
+                of_kind[what] = [(statistic, self.registry.is_late(statistic)) for statistic in found]
+            origin = self.edges_stage(column)
+            for statistic, late in of_kind[what]:
+                wants.append(Want(self.key(stage, column, statistic, origin), stage, column, statistic, turn + late))
         return tuple(wants)
+
+    def statistics_of(self, stage: Stage, kind: Kind) -> tuple[Statistic, ...]:
+        """The statistics of columns of a kind in a scope."""
+        return self.registry.wanted(kind, self._ordered[stage.digest])
+
+    @cached_property
+    def _ordered(self) -> Mapping[str, bool]:
+        """Digest of a stage -> whether its rows are in the order of the source."""
+        source = self.plan.source
+        stages = {stage.digest: stage.table for stage in self.plan.stages.values()}
+        return {
+            digest: source.positional and (table is source.table or row_wise(table, source.table))
+            for digest, table in stages.items()
+        }
 
     @cached_property
     def keys(self) -> frozenset[CellKey]:
@@ -175,27 +186,55 @@ class View:
         durable = fingerprint.durable and stage.durable and ROWS.durable
         return CellKey(fingerprint.value, stage.digest, "", ROWS.name, ROWS.version, durable=durable)
 
-    def _key(
+    def key(
         self, stage: Stage, column: SourceColumn, statistic: Statistic, edges_stage: Stage | None = None
     ) -> CellKey:
+        """The content key of a statistic of a column of a stage."""
         fingerprint = self.plan.source.fingerprint
         durable = fingerprint.durable and stage.durable and statistic.durable
         origin = ""
-        if statistic.needs_edges:
-            edges_stage = edges_stage or self._edges_stage(column)
+        if EDGES in statistic.needs:
+            edges_stage = edges_stage or self.edges_stage(column)
             origin, durable = edges_stage.digest, durable and edges_stage.durable
         return CellKey(
             fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin, durable
         )
 
-    def _edges_stage(self, column: SourceColumn) -> Stage:
+    def edges_stage(self, column: SourceColumn) -> Stage:
         """The first scope in which the column has its type: its values give the edges of all scopes."""
         stages = self.plan.stages.values()
         return next(stage for stage in stages if stage.by_name.get(column.name) == column)
 
+    def find(self, scope: str, column: str, statistic: str) -> CellKey:
+        """The content key of a cell, by the names that callers use.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such scope, column or statistic.
+        NotForThisType
+            If the statistic has no meaning for the column.
+        """
+        if scope not in self.plan.scopes:
+            raise UnknownName.of("scope", scope, self.plan.scopes)
+        stage = self.plan.stages[scope]
+        found, known = stage.column(column), self.registry.by_name
+        if statistic not in known:
+            raise UnknownName.of("statistic", statistic, known)
+        if known[statistic] not in self.statistics_of(stage, found.kind):
+            raise _not_for(known[statistic], str(found.type), found.kind).error or NotForThisType(statistic)
+        return self.key(stage, found, known[statistic])
+
+    def containing(self, stage: Stage) -> list[Stage]:
+        """The stage, and those whose rows include its rows."""
+        stages = self.plan.stages
+        if stage.digest == stages["filtered"].digest:
+            return [stage, stages["clean"]]
+        return [stage]
+
     def sight_known(self, known: Known) -> bool:
-        """Whether all cells of the columns in sight are known."""
-        return all(known(want.key) is not None for want in self.wants if want.in_sight)
+        """Whether all cells of the columns in sight are known, but for those that come after the others."""
+        return all(known(want.key) is not None for want in self.wants if want.turn == 0)
 
     def rows_known(self, known: Known) -> int | None:
         """The number of the view's rows, if it is known."""
@@ -209,110 +248,12 @@ class View:
 
     def next_query(self, known: Known) -> StatisticsQuery | None:
         """The most urgent query for cells that are not known (a failure is known too), or None."""
-        missing = [want for want in self.wants if known(want.key) is None]
-        for lead in missing:
-            alike = [
-                want for want in missing if want.stage.digest == lead.stage.digest and want.in_sight == lead.in_sight
-            ]
-            query = self._query(lead.stage, alike, known)
-            if query is not None:
-                return query
-        return None
+        return Choice(self, known, self.budget).next()
 
-    def _query(self, stage: Stage, wants: Sequence[Want], known: Known) -> StatisticsQuery | None:
-        columns = {want.column for want in wants if want.column is not None}
-        countable = {column for column in columns if column.kind in CARDINALITY.kinds}
-        few = {column for column in countable if self._few(stage, column, known)}
-        if any(self._unasked(stage, column, known) for column in countable - few):
-            return self._cardinalities(stage, wants, countable - few, known)
-        if few:
-            chosen = self._first_columns(wants, few)
-            counted = [want for want in wants if want.column in chosen or want.column is None]
-            counted = self._with_edges(counted, known, own=True)
-            if any(want.column for want in counted):
-                return self._make(ValueCountsQuery, stage, counted)
-        many = columns - few
-        chosen = self._first_columns(wants, many)
-        mine = [want for want in wants if want.column in chosen or want.column is None]
-        summary = [want for want in mine if want.column is None or want.statistic.group == "summary"]
-        if summary:
-            return self._make(AggregateQuery, stage, summary)
-        aggregates = [want for want in mine if want.statistic.build is not None]
-        aggregates = self._with_edges(aggregates, known, own=False)
-        if aggregates:
-            return self._make(AggregateQuery, stage, aggregates)
-        tops = [want for want in mine if want.statistic.build is None]
-        return self._make(TopValuesQuery, stage, tops) if tops else None
-
-    def _cardinalities(
-        self, stage: Stage, wants: Sequence[Want], urgent: set[SourceColumn], known: Known
-    ) -> StatisticsQuery:
-        """Which columns have few distinct values: one pass for all of the scope, in sight or not, unless it is wide."""
-        open = [
-            column
-            for column in stage.columns
-            if column.kind in CARDINALITY.kinds and self._unasked(stage, column, known)
-        ]
-        open.sort(key=lambda column: column not in urgent)
-        asked = [
-            Want(self._key(stage, column, CARDINALITY), stage, column, CARDINALITY)
-            for column in open[: self.folding.max_columns]
-        ]
-        return self._make(AggregateQuery, stage, [want for want in wants if want.column is None] + asked)
-
-    def _make(self, form: type[StatisticsQuery], stage: Stage, wants: Sequence[Want]) -> StatisticsQuery:
-        return form(stage, wants, self._ns, self.rows_key(stage), self.folding.native or {})
-
-    def _first_columns(self, wants: Sequence[Want], among: set[SourceColumn]) -> set[SourceColumn]:
-        ordered = dict.fromkeys(want.column for want in wants if want.column in among)
-        return {column for column in list(ordered)[: self.folding.max_columns] if column is not None}
-
-    def _with_edges(self, wants: Sequence[Want], known: Known, own: bool) -> list[Want]:
-        """The wants, histograms with their edges; those whose edges are still on the way are left for later.
-
-        With `own`, a histogram whose edges come from its own scope finds them while its values are counted.
-        """
-        result = []
-        for want in wants:
-            if not want.statistic.needs_edges or want.column is None:
-                result.append(want)
-                continue
-            origin = self._edges_stage(want.column)
-            if own and origin.digest == want.stage.digest:
-                result.append(want)
-                continue
-            key = self._key(origin, want.column, RANGE)
-            cell = known(key)
-            if cell is not None:
-                low, high = cell.value if cell.error is None else (None, None)
-                result.append(want._replace(edges=edges(low, high, want.column.type) if low is not None else ()))
-        return result
-
-    def _few(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
-        cardinality = self._cardinality(stage, column, known)
-        if cardinality is None:
-            return not self.folding.ask_first and known(self._key(stage, column, CARDINALITY)) is None
-        most = MANY - 1 if self.folding.max_distinct is None else self.folding.max_distinct
-        return cardinality <= most
-
-    def _cardinality(self, stage: Stage, column: SourceColumn, known: Known) -> int | None:
-        """How many distinct values the column has at most in this scope, or None where nobody knows."""
-        for scope in self._containing(stage):
-            if scope.by_name.get(column.name) == column:
-                cell = known(self._key(scope, column, CARDINALITY))
-                if cell is not None and cell.error is None:
-                    return int(cell.value)
-        return None
-
-    def _unasked(self, stage: Stage, column: SourceColumn, known: Known) -> bool:
-        return self._cardinality(stage, column, known) is None and known(self._key(stage, column, CARDINALITY)) is None
-
-    def _containing(self, stage: Stage) -> list[Stage]:
-        """The stage, and those whose rows include its rows."""
-        stages = self.plan.stages
-        if stage.digest == stages["filtered"].digest:
-            return [stage, stages["clean"]]
-        return [stage]
+    def query_for(self, key: CellKey, known: Known, seconds: float | None) -> StatisticsQuery | None:
+        """The query for one cell alone, with so many seconds, or for what it needs; None if it cannot be had."""
+        want = next((want for want in self.wants if want.key == key), None)
+        return Choice(self, known, seconds).toward(want) if want is not None else None
 
     def read(self, known: Known) -> Statistics:
         """The statistics as far as they are known."""
@@ -324,11 +265,12 @@ class View:
             columns = {}
             for column in stage.columns:
                 cells = {}
-                for statistic in BUILTIN:
-                    if column.kind not in statistic.kinds:
-                        cells[statistic.name] = _not_for(statistic, column)
+                wanted = {statistic.name for statistic in self.statistics_of(stage, column.kind)}
+                for statistic in self.registry.statistics:
+                    if statistic.name not in wanted:
+                        cells[statistic.name] = _not_for(statistic, str(column.type), column.kind)
                         continue
-                    cell = known(self._key(stage, column, statistic))
+                    cell = known(self.key(stage, column, statistic))
                     if cell is None:
                         before = [
                             scope.columns[column.name][statistic.name]
@@ -344,7 +286,7 @@ class View:
     def known_scopes(self, known: Known) -> list[KnownScope]:
         """What is known, scope by scope, without anything in place of what is not."""
         found = []
-        contents: tuple[str, ...] = (self.plan.source.fingerprint.value,)
+        contents: tuple[object, ...] = (self.plan.source.fingerprint.value, self.registry.identity)
         for name in self.plan.scopes:
             stage = self.plan.stages[name]
             contents += (stage.digest,)  # those before it give the edges of histograms
@@ -358,5 +300,7 @@ def _stand_in(earlier: Sequence[Cell]) -> Cell:
     return Cell(value, "pending")
 
 
-def _not_for(statistic: Statistic, column: SourceColumn) -> Cell:
-    return Cell(error=NotForThisType(f"{statistic.name} is not for columns of type {column.type}"))
+@lru_cache(1024)
+def _not_for(statistic: Statistic, type: str, kind: Kind) -> Cell:
+    what = f"columns of type {type}" if kind not in statistic.kinds else "rows without an order of their own"
+    return Cell(error=NotForThisType(f"{statistic.name} is not for {what}"))

@@ -12,6 +12,8 @@ MODULES = (
     "search",
     "sorting",
     "statistics",
+    "own_statistics",
+    "budgets",
     "names",
     "wide",
     "transforms",

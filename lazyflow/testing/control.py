@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from lazyflow.backend import Backend
-    from lazyflow.statistics.registry import CellKey
+    from lazyflow.statistics.registry import CellKey, Statistic
 
 T = TypeVar("T")
 
@@ -37,10 +37,28 @@ class Visit:
     outcome: str = "waiting"
 
 
+@dataclass(eq=False)
+class Alarm:
+    """The time that a query has: `ring` is what happens when it is up, unless the query is over."""
+
+    seconds: float
+    ring: Callable[[], None]
+    over: bool = False
+
+
 class Control:
-    """What the engine was asked, in order, and a gate before it."""
+    """What the engine was asked, in order, a gate before it, and a clock that goes when the test says so.
+
+    Attributes
+    ----------
+    visits
+        The queries.
+    alarms
+        Those that were set for queries with a time budget.
+    """
 
     def __init__(self) -> None:
+        self.alarms: list[Alarm] = []
         self._changed = threading.Condition()
         self._holds: Callable[[Query], bool] = _nothing
         self.visits: list[Visit] = []
@@ -55,6 +73,21 @@ class Control:
         """The cells that were asked for, once for each time."""
         queries = [visit.query for visit in self.visits]
         return [key for query in queries if isinstance(query, StatisticsQuery) for key in query.cells]
+
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+        """As `lazyflow.threads.alarm`; it rings when `time_is_up` says so."""
+        alarm = Alarm(seconds, ring)
+        self.alarms.append(alarm)
+
+        def end() -> None:
+            alarm.over = True
+
+        return end
+
+    def time_is_up(self, visit: Visit) -> None:
+        """The query at the gate has had its time; returns once it has left."""
+        self.alarms[-1].ring()
+        assert self.wait_until_left(visit) == "stopped"
 
     def hold(self, holds: Callable[[Query], bool] = lambda query: query.deferred) -> None:
         """From now on, stop such queries at the gate, and no others; without an argument, statistics queries."""
@@ -140,10 +173,16 @@ def watched(harness: Harness, **members: Any) -> tuple[Backend, Control]:
 
 
 @contextmanager
-def controlled(harness: Harness, table: pa.Table, **members: Any) -> Iterator[tuple[DataFlow, Control]]:
-    """A flow over the table on a watched engine; at the end the gate is opened and the flow closed."""
+def controlled(
+    harness: Harness, table: pa.Table, statistics: Iterable[Statistic] = (), **members: Any
+) -> Iterator[tuple[DataFlow, Control]]:
+    """A flow over the table on a watched engine; at the end the gate is opened and the flow closed.
+
+    `statistics` are an app's own, `members` as in `watched`. No query runs out of time but by `Control.time_is_up`.
+    """
     engine, control = watched(harness, **members)
-    flow = DataFlow(harness.source(table), backend=engine)
+    flow = DataFlow(harness.source(table), backend=engine, statistics=statistics)
+    flow._shared.work.alarm = control.alarm
     try:
         yield flow, control
     finally:

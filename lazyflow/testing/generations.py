@@ -14,8 +14,7 @@ from lazyflow.dataflow import DataFlow
 from lazyflow.errors import Superseded
 from lazyflow.query import RowsQuery
 from lazyflow.state import Filter, State
-from lazyflow.statistics import view as view_module
-from lazyflow.statistics.builtin import BUILTIN
+from lazyflow.statistics.registry import Registry
 from lazyflow.testing.control import PATIENCE, Call, controlled
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.phases import (
@@ -244,13 +243,13 @@ def test_another_version_of_a_statistic_is_another_cell(harness: Harness, monkey
                 statistic,
                 version=statistic.version + 1,
                 from_counts=lambda counts, _: counts.low,
-                build=lambda column, ns, _: {"": column.min()},
+                build=lambda column, ns: {"": column.min()},
             )
             if statistic.name == "max"
             else statistic
-            for statistic in BUILTIN
+            for statistic in flow.statistics
         ]
-        monkeypatch.setattr(view_module, "BUILTIN", tuple(changed))
+        monkeypatch.setattr(flow._shared, "registry", Registry(tuple(changed)))
         step = flow.apply(ALL)
         assert step.statistics["raw"]["flight"]["max"].basis == "pending"
         assert step.statistics["raw"]["flight"]["min"].value == 1, "the others are still known"

@@ -33,6 +33,6 @@ class Harness:
     source: Callable[[pa.Table], Any]
     queries: Callable[[], AbstractContextManager[list[str]]]
 
-    def flow(self, table: pa.Table) -> DataFlow:
-        """A flow over the rows of an Arrow table."""
-        return DataFlow(self.source(table), backend=self.backend())
+    def flow(self, table: pa.Table, **options: Any) -> DataFlow:
+        """A flow over the rows of an Arrow table; `options` are those of `DataFlow`."""
+        return DataFlow(self.source(table), backend=self.backend(), **options)

@@ -37,6 +37,7 @@ from lazyflow.service import Service
 from lazyflow.session import Client
 from lazyflow.settings import Settings
 from lazyflow.state import State
+from lazyflow.statistics.order import OrderQuery
 from lazyflow.testing.modelled import SCHEMA, STATES, Disk, ModelledBackend, register, scopes, view
 from lazyflow.testing.scheduler import Scheduler, SteppedLoop, SteppedThread
 from lazyflow.work import CancelToken
@@ -72,7 +73,9 @@ class Reader:
     asked: int = 0
     changes: set[int] = field(default_factory=set)
     rows_requests: dict[int, tuple[int, tuple[int, int]]] = field(default_factory=dict)
+    statistic_requests: dict[int, int] = field(default_factory=dict)
     others: set[int] = field(default_factory=set)
+    failed: set[tuple[str, str, str]] = field(default_factory=set)
     cells: dict[str, Any] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
 
@@ -113,7 +116,7 @@ class Reader:
         self.must(isinstance(header, InitialState) == first, "the initial state comes first, and once", header)
         self.must(header.generation >= self.generation, "a generation older than one that was seen", header)
         if header.generation > self.generation:
-            self.version, self.cells, self.final = None, {}, False
+            self.version, self.cells, self.final, self.failed = None, {}, False, set()
         else:
             self.must(header.state == self.state, "one generation is one state", header)
         self.generation, self.state = header.generation, header.state
@@ -127,6 +130,7 @@ class Reader:
             self.rows_requests = {n: asked for n, asked in self.rows_requests.items() if n > header.request}
         # Rows that were asked of an older state come no more.
         self.rows_requests = {n: asked for n, asked in self.rows_requests.items() if asked[0] >= header.generation}
+        self.statistic_requests = {n: g for n, g in self.statistic_requests.items() if g >= header.generation}
         self.broken = header.window is None
         self.has_rows = not self.broken
         if header.window is not None:
@@ -176,7 +180,10 @@ class Reader:
             for column, found in cells.columns.items():
                 for statistic, cell in found.items():
                     if cell.error is None:
+                        self.failed.discard((scope, column, statistic))
                         self._cell(scope, f"{column}.{statistic}", cell.value)
+                    else:
+                        self.failed.add((scope, column, statistic))
 
     def _cell(self, scope: str, name: str, value: Any) -> None:
         """A number of rows or one of a few statistics, against the model."""
@@ -201,8 +208,18 @@ class Reader:
 
     def _update(self, header: StatsUpdate) -> None:
         self.must(self.has_rows or self.broken, "statistics before the rows", header)
-        self.must(not self.complete_before_accepted, "statistics again of a state that was complete", header)
-        self.must(not self.final, "an update after the final one", header)
+        for request in header.answered:
+            self.must(request in self.statistic_requests, "an answer to a request that was not made", header)
+            del self.statistic_requests[request]
+        cells = {
+            (scope, column, statistic)
+            for scope, found in header.statistics.items()
+            for column, statistics in found.columns.items()
+            for statistic in statistics
+        }
+        if not (cells <= self.failed and (cells or header.answered)):  # else somebody asked for what failed before
+            self.must(not self.complete_before_accepted, "statistics again of a state that was complete", header)
+            self.must(not self.final, "an update after the final one", header)
         self._cells(header.statistics)
         self.final = header.final
         if header.final:
@@ -215,6 +232,7 @@ class Reader:
             self.changes.discard(header.request)
             self.rows_requests.pop(header.request, None)
             self.others.discard(header.request)
+            self.statistic_requests.pop(header.request, None)
         if header.request is not None and header.generation is not None:  # rows that could not be had
             self.rows_requests = {n: asked for n, asked in self.rows_requests.items() if n > (header.request or 0)}
         if header.generation is not None:
@@ -233,7 +251,7 @@ class Reader:
     @property
     def unanswered(self) -> str:
         """The requests that are still to be answered, or passed over."""
-        return f"{self.changes or ''}{self.rows_requests or ''}{self.others or ''}"
+        return f"{self.changes or ''}{self.rows_requests or ''}{self.statistic_requests or ''}{self.others or ''}"
 
     @property
     def settled(self) -> bool:
@@ -332,6 +350,8 @@ class World:
         choices: list[tuple[float, str, Callable[[], Any]]] = [
             (10, "change", self._change),
             (8, "rows request", self._request_rows),
+            (3, "statistic request", self._request_statistic),
+            (2, "time is up", self._time_is_up),
             (2, "broken message", self._broken_message),
             (2, "join", self._join_async),
             (1.5, "leave", self._leave),
@@ -384,6 +404,26 @@ class World:
         reader.rows_requests[reader.asked] = (reader.generation, window)
         message = {"type": "rows_request", "request": reader.asked, "generation": reader.generation, "window": window}
         reader.client.receive(json.dumps(message))
+
+    async def _request_statistic(self) -> None:
+        reader = self._reader()
+        if reader is None or not reader.generation:
+            return
+        reader.asked += 1
+        reader.statistic_requests[reader.asked] = reader.generation
+        names = {"scope": self.draw.choice(["raw", "filtered"]), "column": self.draw.choice(["number", "delay"])}
+        if reader.failed:  # mostly what ran out of time is asked for again
+            names["scope"], names["column"], statistic = self.draw.choice(sorted(reader.failed))
+        else:
+            statistic = self.draw.choice(["first", "mean", "nothing"])
+        message = {"type": "statistic_request", "request": reader.asked, "generation": reader.generation}
+        reader.client.receive(json.dumps({**message, **names, "statistic": statistic}))
+
+    async def _time_is_up(self) -> None:
+        """A statistics query has taken too long; a hung one as well, if it hears of it."""
+        standing = [t.visit for t in self.scheduler.threads if t.visit and isinstance(t.visit.query, OrderQuery)]
+        if standing:
+            self.draw.choice(standing).token.cancel()
 
     async def _broken_message(self) -> None:
         reader = self._reader()
@@ -501,7 +541,8 @@ class World:
         for reader in self.readers:
             if reader.reads.is_set():
                 reader.must(reader.has_rows or reader.broken, "rows wait for statistics")
-                reader.must(not reader.unanswered, f"unanswered: {reader.unanswered}")
+                unanswered = f"{reader.changes or ''}{reader.rows_requests or ''}{reader.others or ''}"
+                reader.must(not unanswered, f"unanswered: {unanswered}")
 
     async def _drain(self) -> None:
         """Invariant 2: when nothing hangs and everybody reads, every change comes to its end."""

@@ -19,7 +19,8 @@ from lazyflow.errors import (
 )
 from lazyflow.query import Query
 from lazyflow.state import Filter, State
-from lazyflow.statistics.queries import Native, StatisticsQuery
+from lazyflow.statistics.queries import StatisticsQuery
+from lazyflow.statistics.registry import Native
 from lazyflow.statistics.results import Statistics
 from lazyflow.testing.control import PATIENCE, Call, controlled
 from lazyflow.testing.harness import Harness
@@ -50,7 +51,7 @@ def unknown(ns: Any) -> Any:
 def failing_means(harness: Harness, broken: list[bool]) -> dict[str, Any]:
     """Members of a backend that counts nothing one by one, and whose engine rejects the mean of integers."""
 
-    def build(column: Any, ns: Any, edges: Any) -> dict[str, Any]:
+    def build(column: Any, ns: Any) -> dict[str, Any]:
         values = column.cast("float64")
         return {"": unknown(ns)(values) if broken and column.type().is_integer() else values.mean()}
 

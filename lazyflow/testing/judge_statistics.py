@@ -28,6 +28,11 @@ TOP, BINS = 10, 20
 LARGEST = Fraction(1e150)
 """Above it, squares and sums of floats leave their range: deviations are not asked."""
 
+BY_ORDER = ("first", "last", "monotonic")
+"""These have a meaning only where the rows have an order."""
+
+SMALLEST_SPREAD = 1e-150
+
 NUMBERS = {"integer", "float", "decimal"}
 TEMPORAL = {"date", "timestamp", "time"}
 
@@ -44,9 +49,21 @@ def statistics(column: Column, origin: Column) -> dict[str, Any]:
         "max": NOT_FOR_TYPE if nested else max(present, default=None),
         "mean": mean(present) if column.kind in NUMBERS else NOT_FOR_TYPE,
         "std": deviation(present) if column.kind in NUMBERS else NOT_FOR_TYPE,
+        "zero_share": share(present, lambda value: value == 0) if column.kind in NUMBERS else NOT_FOR_TYPE,
+        "negative_share": share(present, lambda value: value < 0) if column.kind in NUMBERS else NOT_FOR_TYPE,
+        "true_count": present.count(True) if column.kind == "boolean" else NOT_FOR_TYPE,
+        "false_count": present.count(False) if column.kind == "boolean" else NOT_FOR_TYPE,
+        "min_length": min(map(len, present), default=None) if column.kind == "text" else NOT_FOR_TYPE,
+        "mean_length": mean([len(text) for text in present]) if column.kind == "text" else NOT_FOR_TYPE,
+        "max_length": max(map(len, present), default=None) if column.kind == "text" else NOT_FOR_TYPE,
+        "skewness": skewness(present) if column.kind in NUMBERS else NOT_FOR_TYPE,
         "quantiles": {q: quantile(present, q) for q in QUANTILES} if column.kind in NUMBERS else NOT_FOR_TYPE,
         "histogram": histogram(present, edges(origin)) if column.kind in NUMBERS | TEMPORAL else NOT_FOR_TYPE,
         "top_values": NOT_FOR_TYPE if nested else most_frequent(present),
+        "unique": NOT_FOR_TYPE if nested else len(set(present)) == len(present) if present else None,
+        "first": NOT_FOR_TYPE if nested else present[0] if present else None,
+        "last": NOT_FOR_TYPE if nested else present[-1] if present else None,
+        "monotonic": NOT_FOR_TYPE if nested else monotonic(present),
     }
 
 
@@ -94,6 +111,36 @@ def deviation(present: Sequence[Any]) -> Any:
     center = sum(numbers, Fraction(0)) / len(numbers)
     variance = sum((number - center) ** 2 for number in numbers) / (len(numbers) - 1)
     return math.sqrt(variance)
+
+
+def skewness(present: Sequence[Any]) -> Any:
+    """As pandas has it (adjusted Fisher-Pearson); none below three values, or where they do not differ."""
+    spread = deviation(present)
+    if spread is None or len(present) < 3 or len(set(present)) == 1 or spread == NOT_ASKED:
+        return None if spread != NOT_ASKED else NOT_ASKED
+    numbers = [Fraction(value) for value in present]
+    if spread < SMALLEST_SPREAD:
+        return NOT_ASKED  # its square is no float
+    count, center = len(numbers), sum(numbers, Fraction(0)) / len(numbers)
+    second, third = (sum((number - center) ** power for number in numbers) / count for power in (2, 3))
+    biased = float(third**2 / second**3) ** 0.5 * (1 if third > 0 else -1)
+    return biased * math.sqrt(count * (count - 1)) / (count - 2)
+
+
+def share(present: Sequence[Any], condition: Callable[[Any], bool]) -> float | None:
+    """Which part of the values meets a condition."""
+    return sum(map(condition, present)) / len(present) if present else None
+
+
+def monotonic(present: Sequence[Any]) -> str | None:
+    """Whether the values, in the order of their rows, never fall or never rise."""
+    if not present:
+        return None
+    rises = any(before < after for before, after in pairwise(present))
+    falls = any(before > after for before, after in pairwise(present))
+    return {(False, False): "constant", (True, False): "increasing", (False, True): "decreasing"}.get(
+        (rises, falls), "no"
+    )
 
 
 def quantile(present: Sequence[Any], q: float) -> Any:

@@ -19,6 +19,7 @@ from lazyflow.expressions import Namespace
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow.state import Filter, Sort, State
+from lazyflow.statistics.order import WindowQuery
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
@@ -146,7 +147,7 @@ class ModelledBackend(Backend):
     """
 
     name: ClassVar[str] = "modelled"
-    folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=2)
+    folding: ClassVar[Folding] = Folding(max_distinct=None, ask_first=False, max_columns=2, window_rows=None)
 
     def __init__(self, disk: Disk, arrive: Callable[[Query, CancelToken], None]) -> None:
         self._disk = disk
@@ -191,10 +192,12 @@ class ModelledBackend(Backend):
             return pa.Table.from_pylist([dict(row) for row in shown], SCHEMA)
         if isinstance(query, CountQuery):
             return pa.table({"rows": [len(view(rows, query.plan.state))]})
-        assert isinstance(query, ValueCountsQuery), type(query)
+        assert isinstance(query, ValueCountsQuery | WindowQuery), type(query)
         state, scope = self._scopes[query.stage.digest]
         by_scope = scopes(rows, state)
         table = pa.Table.from_pylist([dict(row) for row in by_scope.get(scope, by_scope["filtered"])], SCHEMA)
+        if isinstance(query, WindowQuery):
+            return table.slice(query.start, query.length)
         counted = [table[column.inside].value_counts() for column in query.columns]
         return query.answer(
             [(pa.chunked_array([c.field("values")]), pa.chunked_array([c.field("counts")])) for c in counted]

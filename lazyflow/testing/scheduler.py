@@ -73,6 +73,11 @@ class SteppedThread(threading.Thread):
         visit.go_on()
 
 
+def _never(seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
+    """In place of an alarm: no clock ticks. A query's time is up when its token is cancelled."""
+    return lambda: None
+
+
 @dataclass
 class Scheduler:
     """Says which thread runs; `free` lets all of them run as they like."""
@@ -85,7 +90,11 @@ class Scheduler:
     def installed(self) -> Iterator[None]:
         """While inside, lazyflow's threads are stepped."""
         kind: Any = type("Stepped", (SteppedThread,), {"scheduler": self})
-        with patch("lazyflow.threads.Thread", kind), patch("lazyflow.threads.IDLE_SECONDS", 0):
+        with (
+            patch("lazyflow.threads.Thread", kind),
+            patch("lazyflow.threads.IDLE_SECONDS", 0),
+            patch("lazyflow.work.Work.alarm", staticmethod(_never)),
+        ):
             yield
 
     def started(self, thread: SteppedThread) -> None:

@@ -32,21 +32,39 @@ def aggregating(harness: Harness) -> Harness:
     """The harness with a backend that takes no number of distinct values for few; one that always counts, stays so."""
     if harness.backend().folding.max_distinct is None:
         return harness
+    return folded(harness, max_distinct=0, ask_first=True)
+
+
+def windowing(harness: Harness) -> Harness:
+    """The harness with a backend that looks at three rows for what depends on their order; one that looks at all does.
+
+    So the last rows, and passes over whole columns, have something to say.
+    """
+    if harness.backend().folding.window_rows is None:
+        return harness
+    return folded(harness, window_rows=3)
+
+
+def folded(harness: Harness, **changes: Any) -> Harness:
+    """The harness with a backend that folds in another way."""
 
     def backend() -> Backend:
         engine = harness.backend()
         # On the instance: the engine's own forms stay.
-        vars(engine)["folding"] = replace(engine.folding, max_distinct=0, ask_first=True)
+        vars(engine)["folding"] = replace(engine.folding, **changes)
         return engine
 
     return replace(harness, backend=backend)
 
 
 ROUTES = pytest.mark.parametrize("route", [counting, aggregating], ids=["counting", "aggregating"])
+ALL_ROUTES = pytest.mark.parametrize(
+    "route", [counting, aggregating, windowing], ids=["counting", "aggregating", "windowing"]
+)
 Route = Callable[[Harness], Harness]
 
 
-@ROUTES
+@ALL_ROUTES
 @each(SAMPLES)
 def test_statistics_of_scalars(harness: Harness, sample: Sample, route: Route) -> None:
     table = sample.table()
@@ -101,6 +119,12 @@ COLUMNS: dict[str, pa.Array] = {
     "moments": pa.array([i - 20 for i in range(40)], pa.int64()).cast(pa.timestamp("ns")),
     "zoned": pa.array([i * 1_800_000_000 for i in range(40)], pa.int64()).cast(pa.timestamp("us", "Asia/Kolkata")),
     "clock": pa.array([i * 1_000_000 for i in range(40)], pa.int64()).cast(pa.time64("us")),
+    "descending": pa.array([40 - i // 2 for i in range(40)]),
+    "ascending texts": pa.array([f"{i // 3:03}" if i % 5 else None for i in range(40)]),
+    "rising but once": pa.array([*range(20), 3, *range(30, 49)]),
+    "missing at both ends": pa.array([None] * 8 + [1.5, 2.5, 2.5] * 8 + [NAN] * 8),
+    "distinct": pa.array([(i * 7) % 40 for i in range(40)]),
+    "skewed": pa.array([2.0**i for i in range(40)]),
     "categories": pa.array(["b", "a", None, "b"] * 10).dictionary_encode(),
 }
 """Columns of forty rows, each with a trap."""
@@ -118,7 +142,7 @@ def _family(column: str) -> str:
     return FAMILIES[kind(canonical(COLUMNS[column].type))]
 
 
-@ROUTES
+@ALL_ROUTES
 @pytest.mark.parametrize("column", [pytest.param(name, marks=pytest.mark.family(_family(name))) for name in COLUMNS])
 def test_statistics_of(harness: Harness, column: str, route: Route) -> None:
     table = pa.table({"row": range(40), "x": COLUMNS[column]})

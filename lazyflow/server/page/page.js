@@ -76,7 +76,7 @@ function receive(data) {
   const body = data.byteLength > end ? parse(decoder.decode(new Uint8Array(data, end))) : null;
   const isState = header.type === "state" || header.type === "initial_state";
   if (view && !isState && header.generation != null && header.generation !== view.generation) return;
-  if (header.request != null) answered = Math.max(answered, header.request);
+  answered = Math.max(answered, header.request ?? 0, ...(header.answered ?? []));
   if (isState) takeState(header, body);
   else if (header.type === "rows") showRows(header, body);
   else if (header.type === "row_count") Object.assign(view.row_count, header.row_count);
@@ -136,6 +136,7 @@ function element(name, text, attributes = {}) {
   return made;
 }
 
+const statisticsShown = () => [...STATISTICS, ...options.statistics.filter(({ own }) => own).map(({ name }) => name)];
 const columns = () => view.columns.map((name) => view.schema.find((column) => column.name === name));
 const alignment = (column) => (NUMBERS.includes(column.kind) ? "number" : "text");
 
@@ -149,7 +150,7 @@ function showHead() {
     button.onclick = () => changeState({ sort: nextSort(column.name) });
     names.append(cell);
   }
-  const lines = STATISTICS.map(() => element("tr", ""));
+  const lines = statisticsShown().map(() => element("tr", ""));
   $("head").replaceChildren(names, ...lines);
 }
 
@@ -187,16 +188,25 @@ function showSummary() {
   $("previous").disabled = first === 0;
   $("next").disabled = filtered != null ? first + PAGE_ROWS >= filtered : $("rows").childElementCount < PAGE_ROWS;
   const known = view.statistics.filtered?.columns ?? {};
-  STATISTICS.forEach((name, line) => {
+  statisticsShown().forEach((name, line) => {
     const kinds = options.statistics.find((statistic) => statistic.name === name)?.kinds ?? [];
     const cells = columns().map((column) => {
       if (!kinds.includes(column.kind)) return element("td", "");
       const cell = known[column.name]?.[name];
       const kind = cell?.error ? `${alignment(column)} error` : alignment(column);
-      return element("td", statisticText(cell), { "data-name": name, class: kind, title: cell?.error?.message ?? "" });
+      const slow = cell?.error?.code === "out_of_time";
+      const made = element("td", slow ? "" : statisticText(cell), { "data-name": name, class: kind, title: cell?.error?.message ?? "" });
+      if (slow) made.append(slowButton(column.name, name));
+      return made;
     });
     $("head").children[line + 1].replaceChildren(...cells);
   });
+}
+
+function slowButton(column, statistic) {
+  const button = element("button", "slow", { title: "It took too long. Compute it now" });
+  button.onclick = () => send({ type: "statistic_request", generation: view.generation, scope: "filtered", column, statistic });
+  return button;
 }
 
 function statisticText(cell) {
