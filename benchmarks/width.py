@@ -13,6 +13,7 @@ import click
 from rich.progress import track
 
 import lazyflow as lf
+from benchmarks import second_process
 from benchmarks.measure import Figure, ms, percentile, report, seconds
 from benchmarks.tables import high_cardinality_file, wide_file
 
@@ -111,6 +112,7 @@ def figures(backends: list[str], columns: int, rows: int, high: int, times: int)
         yield from statistics_in_sight(backend, wide, columns)
         yield from high_cardinality(backend, many, high, times)
         yield from memory(backend, many, f"{high:,} rows of ten columns, few values twice")
+        yield from second_process.figures(high, [backend], times)
 
 
 @click.command(help=__doc__)

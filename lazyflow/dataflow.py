@@ -172,7 +172,7 @@ class DataFlow:
     Raises
     ------
     InvalidInput
-        If a bound is not positive.
+        If `cache_directory_bytes` is not positive.
     InvalidStatistic
         If an own statistic is declared wrongly.
     SourceError
@@ -204,8 +204,8 @@ class DataFlow:
         statistics: Iterable[Statistic] = (),
         statistic_budget: float | None = STATISTIC_BUDGET,
     ) -> None:
-        if min(cache_bytes, cache_directory_bytes) < 0:
-            raise InvalidInput(f"bounds are not negative, got {cache_bytes} and {cache_directory_bytes} bytes")
+        if cache_directory_bytes < 1:
+            raise InvalidInput(f"cache_directory_bytes is at least 1, not {cache_directory_bytes}")
         check_budget(statistic_budget)
         directory = Path(cache_directory).expanduser().absolute() if cache_directory else None
         engine = load_backend(backend if backend is not None else choose_backend(source))

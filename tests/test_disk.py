@@ -332,10 +332,10 @@ def test_a_text_that_is_whole_and_no_cells_is_a_miss(tmp_path: Path, caplog: pyt
     assert len(caplog.records) == 4
 
 
-def test_a_bound_is_not_negative(tmp_path: Path) -> None:
-    for bounds in ({"cache_bytes": -1}, {"cache_directory_bytes": -1}):
-        with pytest.raises(lf.InvalidInput, match="bounds are not negative"):
-            lf.DataFlow(TABLE, cache_directory=tmp_path, **bounds)
+@pytest.mark.parametrize("bound", [0, -1])
+def test_a_bound_is_positive(bound: int, tmp_path: Path) -> None:
+    with pytest.raises(lf.InvalidInput, match="cache_directory_bytes is at least 1"):
+        lf.DataFlow(TABLE, cache_directory=tmp_path, cache_directory_bytes=bound)
 
 
 @pytest.mark.parametrize("backend", BACKENDS)
