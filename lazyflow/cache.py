@@ -44,7 +44,7 @@ class Cache:
             return self._cells.get(key)
 
     def put(self, cells: Mapping[CellKey, Cell]) -> None:
-        """Keep in memory what fits and is no failure, unless one of time, which the next view would only spend again."""
+        """Keep in memory what fits and is no failure, but of time, which the next view would only spend again."""
         with self._lock:
             for key, cell in cells.items():
                 kept = cell.error is None or isinstance(cell.error, OutOfTime)

@@ -12,12 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 import lazyflow as lf
 from lazyflow import dataflow
 from lazyflow.disk import Disk
 from lazyflow.errors import EngineError
+from lazyflow.statistics.builtin import CARDINALITY, RANGE, REGISTRY, ROWS
 from lazyflow.statistics.registry import CellKey, Statistic
 from lazyflow.statistics.results import Cell
 from lazyflow.store import Store
@@ -299,16 +301,29 @@ def test_only_what_lasts_is_written(tmp_path: Path) -> None:
 
 
 def test_a_statistic_lasts_where_its_name_says_what_it_is() -> None:
-    made = Statistic("mine", "summary", frozenset(), lambda counts, _: counts.rows)
+    made = Statistic("mine", lambda column, ns: column.max())
     assert not made.durable
-    assert all(statistic.durable for statistic in dataflow_statistics())
+    assert all(statistic.durable for statistic in (*REGISTRY.statistics, CARDINALITY, RANGE, ROWS))
 
 
-def dataflow_statistics() -> list[Statistic]:
-    from lazyflow.statistics.builtin import BUILTIN, CARDINALITY, RANGE
-    from lazyflow.statistics.view import ROWS
-
-    return [*BUILTIN, CARDINALITY, RANGE, ROWS]
+def test_own_statistics_are_kept_where_they_say_that_they_last(tmp_path: Path) -> None:
+    table = tmp_path / "table.parquet"
+    pq.write_table(pa.table({"x": [1, 2, 6]}), table)
+    greatest = Statistic("greatest", lambda column, ns: column.max(), durable=True)
+    passing = Statistic("passing", lambda column, ns: column.min())
+    for time, queries in enumerate(("all", "those of what does not last")):
+        asked: list[set[str]] = []
+        with lf.DataFlow(table, cache_directory=tmp_path / "cache", statistics=[greatest, passing]) as flow:
+            flow.watch_statistics_queries(
+                lambda what, query, asked=asked: asked.append({want.statistic.name for want in query.wants})
+            )
+            raw = flow.apply(lf.State()).resolve()["raw"]["x"]
+        assert (raw["greatest"].value, raw["passing"].value, raw["last"].value) == (6, 1, 6)
+        assert ("greatest" in set().union(*asked)) == (queries == "all"), time
+        assert {"passing"} in asked if time else len(asked) > 2
+    heir = Statistic("heir", lambda column, ns, passing: column.max(), needs=("passing",), durable=True)
+    with pytest.raises(lf.InvalidStatistic, match="durable"):
+        lf.DataFlow(table, statistics=[passing, heir])
 
 
 def test_many_cells_are_split_and_one_that_is_too_large_is_left_out(tmp_path: Path) -> None:

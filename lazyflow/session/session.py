@@ -418,8 +418,10 @@ class Session:
         try:
             await current.step.compute_async(*cell, seconds=self.settings.statistics_timeout)
             news = await self._threads.run(look, current)
-        except (Superseded, Outdated):
+        except (Superseded, Outdated) as failure:
             self._reopen(current)
+            if isinstance(failure, Superseded) and self._applying:
+                return  # the newer state, which is about to be accepted, is the answer
             error = Outdated("the files of the source changed")
         except LazyflowError as failure:
             error = failure
