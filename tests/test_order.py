@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
+import lazyflow as lf
 from lazyflow.statistics import order
 from lazyflow.statistics.order import Course
 
@@ -63,3 +66,30 @@ def test_a_course_in_parts_is_that_of_the_whole(name: str) -> None:
     for column in forms(COLUMNS[name]):
         for cut in range(9):
             assert read(Course.of(column[:cut]).then(Course.of(column[cut:]))) == slowly(column.to_pylist())
+
+
+@pytest.mark.parametrize("backend", ["duckdb", "xorq", "pandas"])
+def test_of_a_file_longer_than_what_is_looked_at(backend: str, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb" if backend == "duckdb" else "xorq")
+    number = 25_000
+    columns = {
+        "rises": pa.array(range(number)),
+        "falls but once": pa.array([*range(12_000), 5, *range(12_001, number)]),
+        "missing at the end": pa.array([*range(12_000), *[None] * 13_000]),
+        "missing": pa.nulls(number, pa.float64()),
+        "words": pa.array([f"{row % 1000}" for row in range(number)]),
+    }
+    pq.write_table(pa.table(columns), tmp_path / "table.parquet", row_group_size=4_000)
+    with lf.DataFlow(tmp_path / "table.parquet", backend) as flow:
+        raw = flow.apply(lf.State()).resolve()["raw"]
+        found = {
+            name: tuple(cells[statistic].value for statistic in ("first", "last", "monotonic"))
+            for name, cells in raw.items()
+        }
+    assert found == {
+        "rises": (0, number - 1, "increasing"),
+        "falls but once": (0, number - 1, "no"),
+        "missing at the end": (0, 11_999, "increasing"),
+        "missing": (None, None, None),
+        "words": ("0", "999", "no"),
+    }

@@ -358,4 +358,5 @@ class _Cut(ValueCountsQuery):
 
 def hidden_key(rows_key: CellKey, column: SourceColumn, statistic: Statistic) -> CellKey:
     """The key of what is known of a column and not shown, in the scope of `rows_key`."""
-    return rows_key._replace(column=column.inside, statistic=statistic.name, version=statistic.version)
+    durable = rows_key.durable and statistic.durable
+    return rows_key._replace(column=column.inside, statistic=statistic.name, version=statistic.version, durable=durable)
