@@ -25,7 +25,7 @@ from lazyflow.statistics.registry import Native
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_duckdb.files import identifier
-from lazyflow_duckdb.native import approximate_distinct, list_of_quantiles
+from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles
 from lazyflow_duckdb.opening import Opened, open_arrow, open_expression, open_files, open_frame
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ class DuckDBBackend(Backend):
         native={
             "cardinality": Native(approximate_distinct),
             "distinct": Native(approximate_distinct, "approximate"),
+            "histogram": Native(list_of_bins),
             "quantiles": Native(list_of_quantiles),
         }
     )

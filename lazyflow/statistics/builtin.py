@@ -68,12 +68,17 @@ def build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str,
         # No finite value gave edges: what there is lies beyond them, on the side of its sign.
         negative = column < 0 if column.type().is_floating() else never(column)
         return {"below": rows(negative), "above": rows(~negative & column.notnull())}
-    points = [literal(ns, column, edge.as_py() if column.type().is_floating() else _plain(edge)) for edge in edges]
+    points = [edge_literal(ns, column, edge) for edge in edges]
     parts = {"below": rows(column < points[0]), "above": rows(column > points[-1])}
     for index, (low, high) in enumerate(pairwise(points)):
         last = index == len(points) - 2
         parts[str(index)] = rows((column >= low) & ((column <= high) if last else (column < high)))
     return parts
+
+
+def edge_literal(ns: Namespace, column: Column, edge: pa.Scalar) -> Column:
+    """An edge as a literal that compares with its column."""
+    return literal(ns, column, edge.as_py() if column.type().is_floating() else _plain(edge))
 
 
 def _plain(edge: pa.Scalar) -> Any:
@@ -88,6 +93,10 @@ def _plain(edge: pa.Scalar) -> Any:
 
 
 def _finish_histogram(parts: Parts, edges: Edges) -> Histogram:
+    """From a part for each bin and each side, or from one list: the rows below, those of each bin, those above."""
+    if "counts" in parts:
+        below, *bins = (*(parts["counts"].as_py() or ()), *[0] * (len(edges) + 1))[: len(edges) + 1]
+        return Histogram(tuple(map(python_value, edges)), tuple(bins[:-1]), below, bins[-1])
     counts = tuple(int(parts[str(index)].as_py() or 0) for index in range(len(edges) - 1)) if edges else ()
     below, above = int(parts["below"].as_py() or 0), int(parts["above"].as_py() or 0)
     return Histogram(tuple(map(python_value, edges)), counts, below, above)

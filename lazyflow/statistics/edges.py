@@ -59,6 +59,23 @@ def edges(low: Any, high: Any, type: pa.DataType) -> tuple[pa.Scalar, ...]:
     return tuple(from_steps(step, type) for step in [*steps, top])
 
 
+def just_below(edge: pa.Scalar) -> pa.Scalar | None:
+    """The greatest value of an edge's type that is less, or None where there is none.
+
+    >>> import pyarrow as pa
+    >>> just_below(pa.scalar(3)).as_py(), just_below(pa.scalar(0, pa.uint8()))
+    (2, None)
+    """
+    import numpy as np
+    import pyarrow as pa
+
+    if kind(edge.type) == "float":
+        less = np.nextafter(edge.as_py(), -math.inf, dtype=f"float{edge.type.bit_width}")
+        return pa.scalar(float(less), edge.type) if np.isfinite(less) else None
+    step = to_steps(edge) - 1
+    return from_steps(step, edge.type) if _fits(step, edge.type) else None
+
+
 def _fits(steps: int, type: pa.DataType) -> bool:
     """Whether a type, in Arrow and in Python, can hold what is so many smallest steps."""
     import pyarrow as pa
