@@ -134,6 +134,8 @@ class Backend(ABC):
             If the query is deferred and this is the rows phase.
         Cancelled
             If the query is no longer wanted.
+        SourceChanged
+            If the files of the source changed since they were opened.
         EngineError
             If the engine fails.
         """
@@ -149,8 +151,10 @@ class Backend(ABC):
                 raise
             if token.cancelled:
                 raise Cancelled("the query was stopped: it is no longer wanted") from error
+            query.fingerprint.check(error)
             raise EngineError(f"{self.name} failed: {_first_line(error)}") from error
         token.check()
+        query.fingerprint.check()
         return query.finish(answer)
 
     @final

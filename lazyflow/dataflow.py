@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import threading
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
@@ -20,7 +21,7 @@ from cachetools import LRUCache
 from lazyflow import __version__
 from lazyflow.backend import Backend
 from lazyflow.cache import DEFAULT_BYTES, Cache
-from lazyflow.data import expression_family, is_frame
+from lazyflow.data import arrow_from_stream, expression_family, is_frame, reads_once
 from lazyflow.disk import DEFAULT_BYTES as DEFAULT_DISK_BYTES
 from lazyflow.disk import Disk
 from lazyflow.errors import (
@@ -33,6 +34,7 @@ from lazyflow.errors import (
     Superseded,
     UnknownName,
 )
+from lazyflow.files import TableAt, is_build
 from lazyflow.memo import Memo
 from lazyflow.plan import Plan, Transform, Transforms, check_columns, check_window, compile_plan
 from lazyflow.query import CountQuery, RowsQuery
@@ -112,12 +114,18 @@ class _Shared:
         self,
         data: Any,
         backend: Backend,
+        auto_refresh: bool,
         own: Iterable[Statistic],
         max_bytes: int,
         row_numbers_bytes: int,
         directory: Path | None,
         disk_bytes: int,
     ) -> None:
+        self.auto_refresh = auto_refresh
+        self.materialised = None
+        if reads_once(data):
+            data = arrow_from_stream(data)
+            self.materialised = "a stream gives its rows once: they are kept in memory"
         self.data = data
         self.backend = backend
         self.registry = declared_statistics(tuple(own), backend)
@@ -148,11 +156,18 @@ class DataFlow:
     Parameters
     ----------
     source
-        A path or glob of Parquet, Arrow, CSV or JSON files, a pandas frame, an Arrow table, an ibis table on DuckDB,
-        or a xorq expression.
+        A path, folder or glob of Parquet, Arrow, CSV or JSON files, a DuckDB database file, a frame of pandas or
+        polars, an Arrow table, stream or dataset, an ibis table on DuckDB, a xorq expression, or a build of one
+        (docs/sources.md).
     backend
         Name of an installed backend ("duckdb", "pandas", "xorq"), or a `Backend`. None chooses: pandas for a pandas
-        frame, xorq for a xorq expression, DuckDB for everything else.
+        frame, xorq for a xorq expression or build, DuckDB for everything else.
+    table
+        Which table or view of a DuckDB database file, `schema.name` where the schema is not `main`; None means the only
+        one.
+    auto_refresh
+        Whether `apply`, `rows` and `row_count` open the source anew when its files changed; else they raise
+        `SourceChanged`.
     cache_bytes
         Bound on the memory for known statistics, in bytes.
     row_numbers_bytes
@@ -176,7 +191,7 @@ class DataFlow:
     InvalidStatistic
         If an own statistic is declared wrongly.
     SourceError
-        If the source is missing, empty, truncated or foreign.
+        If the source is missing, empty, truncated or foreign, or has not the table.
     UnknownName, BackendNotInstalled
         If there is no such backend, or its engine is not installed.
 
@@ -197,6 +212,8 @@ class DataFlow:
         source: Any,
         backend: str | Backend | None = None,
         *,
+        table: str | None = None,
+        auto_refresh: bool = False,
         cache_bytes: int = DEFAULT_BYTES,
         row_numbers_bytes: int = ROW_NUMBERS_BYTES,
         cache_directory: str | PathLike[str] | None = None,
@@ -208,10 +225,21 @@ class DataFlow:
             raise InvalidInput(f"cache_directory_bytes is at least 1, not {cache_directory_bytes}")
         check_budget(statistic_budget)
         directory = Path(cache_directory).expanduser().absolute() if cache_directory else None
+        if table is not None:
+            if not isinstance(source, str | PathLike):
+                raise InvalidInput(f"table {table!r}: tables are named in a DuckDB database file, given by its path")
+            source = TableAt(os.fspath(source), table)
         engine = load_backend(backend if backend is not None else choose_backend(source))
         try:
             self._shared = _Shared(
-                source, engine, statistics, cache_bytes, row_numbers_bytes, directory, cache_directory_bytes
+                source,
+                engine,
+                auto_refresh,
+                statistics,
+                cache_bytes,
+                row_numbers_bytes,
+                directory,
+                cache_directory_bytes,
             )
         except BaseException:
             engine.close()
@@ -256,11 +284,17 @@ class DataFlow:
 
     @property
     def outdated(self) -> bool:
-        """Whether the files of the source were written to, replaced or removed since they were opened.
+        """Whether the files of the source changed since they were opened.
 
-        `refresh` opens them anew. Of data that lies in no files nothing is known; False.
+        That is if one was written to, replaced or removed, or is new in a folder or glob. What needs a query then
+        raises `SourceChanged`, until `refresh` opens them anew. Of data that lies in no files nothing is known; False.
         """
         return self._shared.source.fingerprint.outdated
+
+    @property
+    def materialised(self) -> str | None:
+        """Why the rows were copied when the source was opened; None where they are read where they lie."""
+        return self._shared.materialised or self._shared.source.materialised
 
     def compile(self, state: State) -> Plan:
         """The state as ibis expressions, one per stage; nothing is executed.
@@ -302,6 +336,8 @@ class DataFlow:
         ------
         InvalidInput
             If the state does not fit the source, or the window is none.
+        SourceChanged
+            If the files of the source changed since they were opened.
         EngineError
             If the engine fails.
 
@@ -317,6 +353,7 @@ class DataFlow:
 
     def _rows(self, state: State, window: tuple[int, int], columns: Iterable[str], token: CancelToken) -> pa.Table:
         window = check_window(window)
+        self._follow_source()
         plan = self.compile(state)
         names = check_columns(columns, plan.schema)
         run = self._shared.backend.run_rows
@@ -343,6 +380,7 @@ class DataFlow:
         return self._row_count(state, CancelToken())
 
     def _row_count(self, state: State, token: CancelToken) -> int:
+        self._follow_source()
         plan = self.compile(state)
         view = self._view(plan, ())
         known = self._shared.work.cache.get(view.rows_key(plan.stages["shown"]))
@@ -373,12 +411,15 @@ class DataFlow:
         ------
         InvalidInput, TransformError
             If the state does not fit the source; the flow is as before.
+        SourceChanged
+            If the files of the source changed since they were opened.
         Superseded
             If a newer state is applied meanwhile.
         EngineError
             If the engine fails.
         """
         start, stop = check_window(window)
+        self._follow_source()
         while True:
             plan = self.compile(state)
             sight = check_columns(columns, plan.schema)
@@ -515,6 +556,9 @@ class DataFlow:
         source = self._shared.backend.open(self._shared.data)
         with self._shared.compiling:
             self._shared.source = source
+            # Where nothing changed, the fingerprint is as before, and yet plans are of what was opened then.
+            self._shared.plans.clear()
+            self._shared.wants.clear()
         self._shared.work.supersede_all()
 
     def close(self) -> None:
@@ -529,6 +573,11 @@ class DataFlow:
         if last:
             self._shared.work.close()
             self._shared.backend.close()
+
+    def _follow_source(self) -> None:
+        """Open the source anew if its files changed and the caller asked for that."""
+        if self._shared.auto_refresh and self.outdated:
+            self.refresh()
 
     def _check_open(self) -> None:
         if self._closed:
@@ -562,10 +611,14 @@ def check_budget(seconds: float | None) -> None:
 
 
 def choose_backend(source: object) -> str:
-    """The backend for a source when none is named: pandas for its frames, xorq for its expressions, else DuckDB."""
+    """The backend for a source when none is named.
+
+    pandas for its frames, xorq for its expressions and builds, else DuckDB.
+    """
     if is_frame(source):
         return "pandas"
-    return "xorq" if expression_family(source) == "xorq" else "duckdb"
+    of_xorq = is_build(source) if isinstance(source, str | PathLike) else expression_family(source) == "xorq"
+    return "xorq" if of_xorq else "duckdb"
 
 
 def load_backend(backend: str | Backend) -> Backend:

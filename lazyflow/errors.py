@@ -10,6 +10,7 @@ LazyflowError
 │   ├── NotForThisType      the operation has no meaning for the type of this column
 │   └── InvalidStatistic    a statistic of the app's own is declared wrongly
 ├── SourceError             the source is missing, empty, truncated or not what it claims to be
+│   └── SourceChanged       its files are no longer those that were opened
 ├── BackendNotInstalled     the engine's packages are absent (also an ImportError)
 ├── TransformError          a registered cleaning or post-processing failed
 ├── StatisticError          a statistic of the app's own failed, in its cell
@@ -105,6 +106,10 @@ class NotForThisType(InvalidInput):
 
 class SourceError(LazyflowError):
     """The source is missing, empty, truncated, or not what it claims to be."""
+
+
+class SourceChanged(SourceError):
+    """The files of the source are no longer those that were opened; `DataFlow.refresh` opens them anew."""
 
 
 class BackendNotInstalled(LazyflowError, ImportError):

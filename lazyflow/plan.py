@@ -15,6 +15,7 @@ from lazyflow import expressions as ex
 from lazyflow.conditions import conditions
 from lazyflow.digest import digest
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
+from lazyflow.fingerprint import Fingerprint
 from lazyflow.source import Source, SourceColumn
 from lazyflow.state import Sort, State
 from lazyflow.types import COMPARABLE, canonical
@@ -54,7 +55,8 @@ class Stage:
     table: ex.Table
     columns: tuple[SourceColumn, ...]
     digest: str
-    durable: bool = False
+    durable: bool
+    fingerprint: Fingerprint
 
     @cached_property
     def by_name(self) -> Mapping[str, SourceColumn]:
@@ -186,7 +188,7 @@ def compile_plan(source: Source, state: State, transforms: Transforms, dialect: 
     """
     ns = dialect.ns
     leaf = source.table.op()
-    raw = Stage(source.table, source.columns, *digest(source.table, leaf))
+    raw = Stage(source.table, source.columns, *digest(source.table, leaf), source.fingerprint)
     clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, leaf, ns)
     filtered = _filtered(clean, state, leaf, dialect)
     shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, leaf, ns)
@@ -244,7 +246,7 @@ def _transformed(
     columns = _columns(bound, before)
     if not columns:
         raise TransformError(f"{what} {name!r} returned a table without columns")
-    return Stage(bound, columns, *digest(bound, leaf))
+    return Stage(bound, columns, *digest(bound, leaf), before.fingerprint)
 
 
 def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
@@ -266,7 +268,7 @@ def _filtered(clean: Stage, state: State, leaf: Any, dialect: ex.Dialect) -> Sta
     if not asked:
         return clean
     table = clean.table.filter(asked)
-    return Stage(table, clean.columns, *digest(table, leaf))
+    return Stage(table, clean.columns, *digest(table, leaf), clean.fingerprint)
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from lazyflow.errors import EngineError
 from lazyflow.expressions import Table
+from lazyflow.fingerprint import Fingerprint
 from lazyflow.numbering import row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
 
@@ -24,6 +25,11 @@ class Query(ABC):
     """
 
     deferred: ClassVar[bool]
+
+    @property
+    @abstractmethod
+    def fingerprint(self) -> Fingerprint:
+        """Identity of the data that is asked about."""
 
     @property
     @abstractmethod
@@ -68,6 +74,10 @@ class RowsQuery(Query):
             self.numbers = numbers.take(ranks)
             self._places = pc.sort_indices(ranks)
 
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.plan.source.fingerprint
+
     @cached_property
     def expression(self) -> Table:
         return self.plan.window(self.start, self.stop).select(self.inside)
@@ -92,6 +102,10 @@ class CountQuery(Query):
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.plan.source.fingerprint
 
     @cached_property
     def expression(self) -> Table:
@@ -130,6 +144,10 @@ class PrepareQuery(Query):
     def pays(self, rows: int) -> bool:
         """Whether a view of so many rows is to be prepared before anybody finds its windows slow."""
         return self.ahead and rows > self.MANY_ROWS and self.fits(rows)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.plan.source.fingerprint
 
     @cached_property
     def expression(self) -> Table:

@@ -3,104 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import os
-import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
+from lazyflow.fingerprint import Fingerprint as Fingerprint
 from lazyflow.types import Kind, canonical, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lazyflow.expressions import Table
-
-_opened = itertools.count(1)
-
-
-FileStatus: TypeAlias = tuple[int, int, int]
-"""Size in bytes, modification time in nanoseconds, inode."""
-
-
-_SECOND = 10**9
-
-
-def file_status(path: Path) -> FileStatus:
-    """What changes when a file is written to or replaced."""
-    return _status(path.stat())
-
-
-def _status(stat: os.stat_result) -> FileStatus:
-    return stat.st_size, stat.st_mtime_ns, stat.st_ino
-
-
-def _may_hide_a_change(modified: int) -> bool:
-    """Whether a file could be written to again and keep its modification time, given in nanoseconds.
-
-    A stamp of whole seconds may come from a file system that knows no finer ones (FAT: two seconds). Others stamp by
-    the tick of the kernel, 10 ms at most: less than a file takes to be written, read and written again.
-    """
-    return modified % _SECOND == 0 and abs(time.time_ns() - modified) <= 2 * _SECOND
-
-
-@dataclass(frozen=True)
-class Fingerprint:
-    """Identity of the data behind a source: equal values mean equal data.
-
-    Parameters
-    ----------
-    value
-        Any text that changes when the data does.
-    durable
-        Whether another process would find the same value for the same data, and no other data could ever have it.
-    files
-        The files that hold the data, where it lies in files, each with what the file system said of it.
-    """
-
-    value: str
-    durable: bool = False
-    files: tuple[tuple[Path, FileStatus], ...] = ()
-
-    @classmethod
-    def of_files(cls, paths: Iterable[Path], what: str = "") -> Fingerprint:
-        """Identity of what lies in files.
-
-        Made of each file's resolved path, size in bytes, modification time in nanoseconds and inode, and of the time in
-        nanoseconds of its last change of any kind, which nobody can set back. It must be made before the files are
-        read: else it might be that of a file which took their place meanwhile.
-
-        Parameters
-        ----------
-        paths
-            The files, in the order in which they are read.
-        what
-            What of them is read, and how, where the same files may give several tables.
-        """
-        files, parts, durable = [], [what], True
-        for path in paths:
-            stat = path.stat()
-            files.append((path, _status(stat)))
-            parts.append(":".join(map(str, (path.resolve(), *_status(stat), stat.st_ctime_ns))))
-            durable = durable and not _may_hide_a_change(stat.st_mtime_ns)
-        return cls("files " + " ".join(parts), durable, tuple(files))
-
-    @property
-    def outdated(self) -> bool:
-        """Whether the files are no longer those that were opened: written to, replaced, or gone."""
-        try:
-            return any(file_status(path) != status for path, status in self.files)
-        except OSError:
-            return True
-
-    @classmethod
-    def of_opening(cls) -> Fingerprint:
-        """Identity of data that has none to be seen from outside: this opening of it, in this process."""
-        return cls(f"opening {next(_opened)}")
 
 
 @dataclass(frozen=True)
@@ -135,6 +51,8 @@ class Source:
     numbered
         Whether the engine fetches rows by their numbers: it answers a `RowsQuery` that has `numbers`, and a
         `PrepareQuery`. Only of use where the source is positional too.
+    materialised
+        Why the rows were copied when the source was opened; None where they are read where they lie.
     """
 
     table: Table
@@ -142,6 +60,7 @@ class Source:
     fingerprint: Fingerprint
     positional: bool = False
     numbered: bool = False
+    materialised: str | None = None
 
     @property
     def schema(self) -> Mapping[str, pa.DataType]:

@@ -19,7 +19,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeVar
 
 from lazyflow.cache import Cache
-from lazyflow.errors import Cancelled, EngineError, LazyflowError, OutOfTime, Superseded
+from lazyflow.errors import Cancelled, EngineError, LazyflowError, OutOfTime, SourceChanged, Superseded
 from lazyflow.memo import Memo
 from lazyflow.query import PrepareQuery
 from lazyflow.statistics.results import Cell
@@ -508,6 +508,10 @@ class Work:
                     self._execute(query, token)
             except Cancelled:
                 log.debug("cancelled: %s", type(query).__name__)
+            except SourceChanged as error:
+                with self._changed:
+                    concerned = self._without(query, error)
+                self._notify(concerned)
             except BaseException as error:  # whatever it is: without a worker nobody would get statistics any more
                 log.exception("%s broke", type(query).__name__)
                 fault = EngineError(f"a statistics query broke: {type(error).__name__}: {error}")
@@ -538,7 +542,7 @@ class Work:
             numbers = self._run(query, token).column(0).combine_chunks()
         except Cancelled:
             raise
-        except LazyflowError as error:
+        except LazyflowError as error:  # of changed files too: whoever asks for rows is told
             log.warning("row numbers were not prepared: %s", error)
             with self._changed:
                 concerned = self._without(query, error)
@@ -613,6 +617,8 @@ class Work:
                 raise
             self._ran_out(query, token)
             return
+        except SourceChanged:
+            raise
         except LazyflowError as error:
             failure = error
         except Exception as error:

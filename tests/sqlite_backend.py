@@ -14,10 +14,12 @@ import ibis.expr.operations as ops
 import pyarrow as pa
 import pyarrow.compute as pc
 from ibis.expr import datatypes as dt
+from lazyflow_duckdb.files import to_arrow
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import is_arrow, plain_arrow, unsupported
+from lazyflow.data import is_arrow, plain_arrow, recognise, unsupported
 from lazyflow.errors import InvalidInput, SourceError
+from lazyflow.files import Database, Files
 from lazyflow.query import Query
 from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow.statistics.builtin import QUANTILES
@@ -90,7 +92,9 @@ class SQLiteBackend(Backend):
         missing=dict.fromkeys(
             ("decimals", "timestamps", "times", "durations", "binary", "lists", "nested fields", "other types"), NO_TYPE
         )
-        | dict.fromkeys(("integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE)
+        | dict.fromkeys(
+            ("sources: whole numbers of json", "integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE
+        )
         | dict.fromkeys(
             (
                 "text: parts of text [text]",
@@ -112,7 +116,10 @@ class SQLiteBackend(Backend):
         return ibis
 
     def open(self, data: Any) -> Source:
-        """Copy an Arrow table into a file; rows are numbered by SQLite, in the order in which they come."""
+        """Copy rows into a file; they are numbered by SQLite, in the order in which they come."""
+        data, fingerprint = recognise(data), Fingerprint.of_opening()
+        if isinstance(data, Files | Database):
+            data, fingerprint = to_arrow(data), data.fingerprint
         if not is_arrow(data):
             raise unsupported(data, self.name)
         if not data.num_columns:
@@ -130,7 +137,13 @@ class SQLiteBackend(Backend):
             rows = zip(*(map(_stored, array.to_pylist()) for array in table.columns), strict=True)
             connection.executemany(f'INSERT INTO "{name}" VALUES ({", ".join("?" * len(columns))})', rows)
         schema = ibis.Schema.from_pyarrow(pa.schema([(column.inside, column.type) for column in columns]))
-        return Source(ibis.table(schema, name=name), columns, Fingerprint.of_opening(), positional=True)
+        return Source(
+            ibis.table(schema, name=name),
+            columns,
+            fingerprint,
+            positional=True,
+            materialised="SQLite has files of its own",
+        )
 
     def execute(self, query: Query, token: CancelToken) -> pa.Table:
         """The answer to a query; SQLite asks every thousand steps whether it is still wanted."""

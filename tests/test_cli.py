@@ -379,7 +379,7 @@ def test_bad_files_are_one_line(path: Path, tmp_path: Path) -> None:
     assert "truncated" in complaint("show", tmp_path / "cut.parquet")
     assert "not a Parquet file" in complaint("show", tmp_path / "foreign.parquet")
     assert "unknown kind of file" in complaint("show", tmp_path / "notes.txt")
-    assert "give a glob" in complaint("show", tmp_path)
+    assert "several kinds" in complaint("show", tmp_path)
 
 
 def test_engine_that_is_not_installed_is_one_line(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

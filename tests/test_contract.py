@@ -112,6 +112,7 @@ EXPORTED = [
     "Plan",
     "ScopeStatistics",
     "Sort",
+    "SourceChanged",
     "SourceError",
     "State",
     "Statistic",
@@ -145,7 +146,7 @@ def test_names_of_a_flow_and_of_a_step() -> None:
         *("apply", "rows", "row_count", "apply_async", "rows_async", "row_count_async", "stream"),
         *("backend", "schema", "compile", "register_cleaning", "register_post_processing"),
         *("fork", "refresh", "close", "watch_statistics_queries", "cleanings", "post_processings", "outdated"),
-        *("statistics", "own_statistics"),
+        *("statistics", "own_statistics", "materialised"),
     }
     assert set(public(lf.DataFlow)) == flow
     step = {
@@ -245,6 +246,7 @@ def test_the_phases_hold_without_assertions() -> None:
     code = """
         import lazyflow as lf
         from lazyflow.backend import rows_phase
+        from lazyflow.source import Fingerprint
         from lazyflow.work import CancelToken
 
         class Mine(lf.Backend):
@@ -255,6 +257,7 @@ def test_the_phases_hold_without_assertions() -> None:
 
         class Asked:
             deferred = True
+            fingerprint = Fingerprint.of_opening()
             def finish(self, answer): return answer
 
         Mine().run(Asked(), CancelToken())

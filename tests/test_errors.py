@@ -175,7 +175,7 @@ def test_an_unknown_backend_is_named() -> None:
 
 @pytest.mark.parametrize("data", [None, 3, {"a": [1]}, [1, 2], pytest.param(object(), id="object")], ids=repr)
 def test_a_source_is_one(harness: Harness, data: Any) -> None:
-    with pytest.raises(lf.InvalidInput, match=r"cannot open a .*expected a path or glob"):
+    with pytest.raises(lf.InvalidInput, match=r"cannot open a .*expected a path, folder or glob"):
         lf.DataFlow(data, backend=harness.backend())
 
 
@@ -210,10 +210,10 @@ FILES: dict[str, tuple[Any, str]] = {
     "empty csv": (lambda folder: filled(folder / "x.csv", b""), "the file is empty"),
     "truncated": (lambda folder: truncated(folder / "x.parquet"), "truncated"),
     "foreign": (lambda folder: filled(folder / "x.parquet", b"<html>no table</html>"), "not a Parquet file"),
-    "text": (lambda folder: filled(folder / "x.txt", b"hello"), r"unknown kind of file; expected one of \.parquet"),
+    "text": (lambda folder: filled(folder / "x.txt", b"hello"), r"unknown kind of file; expected Parquet \(\.parquet"),
     "no suffix": (lambda folder: filled(folder / "x", b"hello"), "unknown kind of file"),
     "damaged": (lambda folder: damaged(folder / "x.parquet"), r"x\.parquet"),
-    "a folder": (lambda folder: folder, r"not a file; for a folder, give a glob such as"),
+    "a folder": (lambda folder: folder, "no data files in this folder; expected Parquet"),
     "nothing but the marks": (lambda folder: filled(folder / "x.parquet", b"PAR1PAR1"), "truncated"),
 }
 
@@ -240,7 +240,7 @@ def test_a_bad_file_is_a_source_error_on_every_engine(case: str, backend: str, t
 def test_files_of_several_formats_are_refused(tmp_path: Path) -> None:
     parquet(tmp_path / "a.parquet")
     pyarrow.csv.write_csv(TABLE.select(["number"]), tmp_path / "b.csv")
-    with pytest.raises(lf.SourceError, match="several formats"):
+    with pytest.raises(lf.SourceError, match=r"several kinds, .*a\.parquet. \(parquet\) and .*b\.csv. \(csv\)"):
         lf.DataFlow(tmp_path / "*")
 
 
@@ -276,14 +276,6 @@ def test_a_file_that_is_gone_leaves_the_flow_as_it_was(tmp_path: Path) -> None:
         assert step.resolve()["raw"].rows.value == 3
         flow.refresh()
         assert flow.rows(lf.State(), (0, 9)).num_rows == 3
-
-
-def test_a_file_that_goes_while_it_is_read_is_an_engine_error(tmp_path: Path) -> None:
-    path = parquet(tmp_path / "x.parquet")
-    with lf.DataFlow(path) as flow:
-        path.unlink()
-        with pytest.raises(lf.EngineError, match="duckdb failed"):
-            flow.rows(lf.State(), (0, 9))
 
 
 BLOCKED = {"xorq": ["xorq"], "pandas": ["xorq", "pandas"]}

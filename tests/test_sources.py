@@ -75,6 +75,19 @@ def memtable(folder: Path) -> Any:
     return xo.memtable(TABLE)
 
 
+def across_engines(folder: Path) -> Any:
+    import xorq.api as xo
+
+    table = xo.pandas.connect({"base": TABLE.to_pandas(types_mapper=pd.ArrowDtype)}).table("base")
+    return table.into_backend(xo.connect(), "moved").filter(lambda table: table.number >= 0).order_by("number")
+
+
+def build(folder: Path) -> Any:
+    from xorq.ibis_yaml.compiler import build_expr
+
+    return build_expr(deferred(folder).filter(lambda table: table.number >= 0), builds_dir=folder / "builds")
+
+
 SOURCES: dict[str, tuple[str | None, Callable[[Path], Any]]] = {
     **{f"path on {name}": (name, parquet) for name in BACKENDS},
     **{f"text of a path on {name}": (name, lambda folder: str(parquet(folder))) for name in BACKENDS},
@@ -89,6 +102,9 @@ SOURCES: dict[str, tuple[str | None, Callable[[Path], Any]]] = {
     "filtered deferred read": (None, lambda folder: deferred(folder).filter(lambda table: table.number >= 0)),
     "cached expression": (None, cached),
     "memtable": (None, memtable),
+    "expression across engines": (None, across_engines),
+    "build": (None, build),
+    "path of a build as text": ("xorq", lambda folder: str(build(folder))),
 }
 
 
@@ -256,6 +272,8 @@ def test_backends_are_chosen_by_the_source(tmp_path: Path) -> None:
     for backend, source in chosen.items():
         with lf.DataFlow(source) as flow:
             assert flow.backend == backend
+    with lf.DataFlow(build(tmp_path)) as flow:
+        assert flow.backend == "xorq"
     with lf.DataFlow(parquet(tmp_path)) as flow:
         assert flow.backend == "duckdb"
 
@@ -294,6 +312,99 @@ def test_a_connection_without_order_warns_and_is_materialised(tmp_path: Path) ->
         first = flow.rows(lf.State(), (0, ROWS))
         assert first.equals(flow.rows(lf.State(), (0, ROWS)))
         assert sorted(first["number"].to_pylist()) == list(range(ROWS))
+
+
+MATERIALISED: dict[str, str | None] = {
+    "path on duckdb": None,
+    "table": None,
+    "join": "no order that repeats",
+    "temporary table": "one connection alone",
+    "path on xorq": None,
+    "filtered deferred read": None,
+    "build": None,
+    "expression across engines": "another engine",
+    "path on pandas": "frames in memory",
+}
+
+
+@pytest.mark.parametrize("name", MATERIALISED)
+def test_it_is_said_what_was_copied(name: str, tmp_path: Path) -> None:
+    backend, make = SOURCES[name]
+    with lf.DataFlow(make(tmp_path), backend) as flow:
+        why = MATERIALISED[name]
+        assert (why in (flow.materialised or "")) if why else flow.materialised is None
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_frames_of_polars_that_are_no_tables(backend: str) -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame({"x": [1, 2]})
+    with pytest.raises(lf.InvalidInput, match=r"collect\(\)"):
+        lf.DataFlow(frame.lazy(), backend)
+    with pytest.raises(lf.SourceError, match="polars Series cannot be read as a table"):
+        lf.DataFlow(frame["x"], backend)
+    with pytest.raises(lf.SourceError, match=r"column 'o' .*Python objects"):
+        lf.DataFlow(frame.with_columns(polars.Series("o", [object(), object()], polars.Object)), backend)
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_types_of_polars(backend: str) -> None:
+    polars = pytest.importorskip("polars")
+    frame = polars.DataFrame(
+        {
+            "category": polars.Series(["b", "a", None], dtype=polars.Categorical),
+            "label": polars.Series(["b", "a", "b"], dtype=polars.Enum(["b", "a"])),
+            "price": polars.Series(["1.50", None, "2.25"]).cast(polars.Decimal(10, 2)),
+            "spans": [[1], None, []],
+        }
+    )
+    with lf.DataFlow(frame, backend) as flow:
+        assert [str(type) for type in flow.schema.values()][:3] == ["string", "string", "decimal128(10, 2)"]
+        rows = flow.rows(lf.State(sort=[lf.Sort("label"), lf.Sort("price")]), (0, 9))
+        assert rows["label"].to_pylist() == ["a", "b", "b"]
+        assert rows["spans"].to_pylist() == [None, [1], []]
+
+
+def test_what_one_backend_cannot_open_another_can() -> None:
+    import ibis
+    import xorq.api as xo
+
+    with pytest.raises(lf.InvalidInput, match=r"the duckdb backend cannot .* of xorq; the xorq backend can"):
+        lf.DataFlow(xo.memtable(TABLE), "duckdb")
+    with pytest.raises(lf.InvalidInput, match=r"the xorq backend cannot .* of ibis; the duckdb backend can"):
+        lf.DataFlow(ibis.memtable(TABLE), "xorq")
+    with pytest.raises(lf.InvalidInput, match="given by its path"):
+        lf.DataFlow(TABLE, table="x")
+
+
+def test_a_filter_on_a_partition_reads_its_files_alone(tmp_path: Path) -> None:
+    for year in range(20):
+        path = tmp_path / f"year={year}" / "part.parquet"
+        path.parent.mkdir()
+        pq.write_table(TABLE.slice(year * 100, 100), path)
+    with lf.DataFlow(tmp_path, "duckdb") as flow:
+        raw = flow.compile(lf.State()).raw
+        backend = raw.get_backend()
+        sql = str(backend.compile(raw.filter(raw.year == 7)))
+        profile = backend.con.execute(f"EXPLAIN ANALYZE {sql}").fetchall()[0][1]
+        assert "Scanning Files: 1/20" in profile
+    with lf.DataFlow(tmp_path, "xorq") as flow:
+        raw = flow.compile(lf.State()).raw
+        connection = raw._find_backend().con
+        sql = str(raw._find_backend().compile(raw.filter(raw.year == 7)))
+        plan = "".join(
+            str(batch.to_pyarrow().to_pydict()) for batch in connection.sql(f"EXPLAIN {sql}").execute_stream()
+        )
+        assert plan.count("file.parquet") == 1
+
+
+def test_files_of_a_deferred_read_are_watched(tmp_path: Path) -> None:
+    with lf.DataFlow(deferred(tmp_path)) as flow:
+        pq.write_table(TABLE.slice(0, 10), tmp_path / "table.parquet")
+        with pytest.raises(lf.SourceChanged, match=r"table\.parquet"):
+            flow.rows(lf.State(), (0, 1))
+        flow.refresh()
+        assert flow.row_count(lf.State()) == 10
 
 
 @pytest.mark.parametrize("backend", BACKENDS)

@@ -12,9 +12,10 @@ import duckdb
 import ibis
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import expression_family, is_arrow, is_frame, source_error, unsupported
+from lazyflow.data import expression_family, is_arrow, recognise, source_error, unsupported
 from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Namespace, Table
+from lazyflow.files import Database, Files
 from lazyflow.memo import Memo
 from lazyflow.numbering import row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
@@ -24,9 +25,9 @@ from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.registry import Native
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
-from lazyflow_duckdb.files import identifier
 from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles
-from lazyflow_duckdb.opening import Opened, open_arrow, open_expression, open_files, open_frame
+from lazyflow_duckdb.opening import Opened, open_arrow, open_database, open_expression, open_files
+from lazyflow_duckdb.statements import identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -63,6 +64,7 @@ class DuckDBBackend(Backend):
         self._own: Any = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._opened: Opened | None = None
+        self._before: Opened | None = None
         self._statements: Memo[Plan, str] = Memo(64)
         self._by_number: Memo[Plan, str] = Memo(64)
         self._templates: Memo[Any, str] = Memo(16)
@@ -73,23 +75,26 @@ class DuckDBBackend(Backend):
         return ibis
 
     def open(self, data: Any) -> Source:
-        """Open files, a frame, an Arrow table, or an ibis table on DuckDB."""
+        """Open files, a table of a database file, an Arrow table, or an ibis table on DuckDB."""
         try:
-            if isinstance(data, str | os.PathLike):
-                opened = open_files(self._engine(), data)
-            elif is_frame(data):
-                opened = open_frame(self._engine(), data)
-            elif is_arrow(data):
-                opened = open_arrow(self._engine(), data)
-            elif expression_family(data) == "ibis":
-                opened = open_expression(self._engine, self._scratch_folder, data)
+            found = recognise(data)
+            if isinstance(found, Files):
+                opened = open_files(self._engine(), found)
+            elif isinstance(found, Database):
+                opened = open_database(self._engine(), self._scratch_folder, found)
+            elif is_arrow(found):
+                opened = open_arrow(self._engine(), found)
+            elif expression_family(found) == "ibis":
+                opened = open_expression(self._engine, self._scratch_folder, found)
             else:
-                raise unsupported(data, self.name)
+                raise unsupported(found, self.name)
         except LazyflowError:
             raise
         except Exception as error:
             raise source_error("DuckDB", data, error) from error
-        self._opened = opened
+        stale, self._before, self._opened = self._before, self._opened, opened
+        if stale is not None:  # not the one before: queries of it may be on their way
+            stale.release()
         return opened.source
 
     def execute(self, query: Query, token: CancelToken) -> pa.Table:
@@ -112,7 +117,7 @@ class DuckDBBackend(Backend):
 
     def close(self) -> None:
         """Close the engine if it is ours, and remove what was materialised."""
-        self._opened = None
+        self._opened = self._before = None
         if self._own is not None:
             self._own.disconnect()
             self._own = None

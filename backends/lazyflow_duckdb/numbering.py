@@ -13,10 +13,13 @@ import numpy as np
 import sqlglot as sg
 import sqlglot.expressions as sge
 
-from lazyflow.data import Files, integers, rows_of_arrow
+from lazyflow.data import integers, rows_of_arrow
 from lazyflow.expressions import Table
+from lazyflow.files import Files
 from lazyflow.plan import ROW_NUMBER
-from lazyflow_duckdb.files import identifier, scan, selection
+from lazyflow.source import inside_names, outside_names
+from lazyflow_duckdb.files import Scan, scan_files
+from lazyflow_duckdb.statements import identifier
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,19 +47,18 @@ class NumberedFiles(Numbering):
     ----------
     files
         In the order of their rows.
-    described, names
-        What `lazyflow_duckdb.files.selection` needs for the source's columns.
+    scan
+        How they are read.
     """
 
     files: Files
-    described: Sequence[tuple[str, str]]
-    names: Sequence[str]
+    scan: Scan
 
     @classmethod
-    def of(cls, files: Files, described: Sequence[tuple[str, str]], names: Sequence[str]) -> NumberedFiles | None:
+    def of(cls, files: Files, scan: Scan) -> NumberedFiles | None:
         """None for formats without row numbers, and for files whose own columns hide DuckDB's."""
-        hidden = {row[0].casefold() for row in described} & {"file_row_number", "file_index"}
-        return cls(files, described, names) if files.format == "parquet" and not hidden else None
+        hidden = {name.casefold() for name in scan.own} & {"file_row_number", "file_index"}
+        return cls(files, scan) if files.format == "parquet" and not hidden else None
 
     @cached_property
     def _starts(self) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -76,8 +78,8 @@ class NumberedFiles(Numbering):
     @property
     def all(self) -> str:
         """By DuckDB's number within each file."""
-        numbered = scan(self.files, f'{self._number} AS "{ROW_NUMBER}"')
-        return selection(self.described, self.names, numbered, ROW_NUMBER)
+        numbered = f'SELECT *, {self._number} AS "{ROW_NUMBER}" FROM {self.scan.table}'
+        return self.scan.over(numbered, ROW_NUMBER)
 
     def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
         """Told within each file too, which lets DuckDB pass over files and groups of rows."""
@@ -87,8 +89,8 @@ class NumberedFiles(Numbering):
         if len(self._starts) > 1:
             files = ", ".join(map(str, np.unique(file).tolist()))  # as constants: others do not spare a file
             conditions += [f"file_index IN ({files})", f"{self._number} IN {_listed(wanted)}"]
-        found = f"{scan(self.files)} WHERE {' AND '.join(conditions)} ORDER BY {self._number}"
-        return selection(self.described, self.names, found)
+        found = f"SELECT * FROM {self.scan.table} WHERE {' AND '.join(conditions)} ORDER BY {self._number}"
+        return self.scan.over(found)
 
 
 def _listed(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
@@ -104,18 +106,18 @@ class NumberedTable(Numbering):
     ----------
     table
         Its name as SQL.
-    columns, names
-        Its own names, and those inside.
+    values, names
+        The columns of the source as SQL over it, and their names inside.
     """
 
     table: str
-    columns: Sequence[str]
+    values: Sequence[str]
     names: Sequence[str]
 
     @property
     def _selected(self) -> str:
-        pairs = zip(self.columns, self.names, strict=True)
-        return ", ".join(f"{identifier(column)} AS {identifier(name)}" for column, name in pairs)
+        pairs = zip(self.values, self.names, strict=True)
+        return ", ".join(f"{value} AS {identifier(name)}" for value, name in pairs)
 
     @property
     def all(self) -> str:
@@ -175,7 +177,14 @@ def numbering_of(connection: duckdb.DuckDBPyConnection, expression: Table, names
         cursor.close()
     if len(found) != 1 or "rowid" in {name.casefold() for name in expression.columns}:
         return None
-    return NumberedTable(".".join(map(identifier, found[0])), tuple(expression.columns), names)
+    return NumberedTable(".".join(map(identifier, found[0])), tuple(map(identifier, expression.columns)), names)
+
+
+def numbering_of_scan(scan: Scan) -> Numbering | None:
+    """The row numbers of a table of an attached database; None of a view, and where one of its columns hides them."""
+    if not scan.numbered or "rowid" in {name.casefold() for name in scan.own}:
+        return None
+    return NumberedTable(scan.table, scan.values, inside_names(outside_names(scan.names)))
 
 
 def _of_view(cursor: duckdb.DuckDBPyConnection, views: Sequence[tuple[str]], names: Sequence[str]) -> Numbering | None:
@@ -189,4 +198,5 @@ def _of_view(cursor: duckdb.DuckDBPyConnection, views: Sequence[tuple[str]], nam
         return None
     if select != sg.parse_one(f"SELECT * FROM read_parquet([{listed}])", read="duckdb"):
         return None
-    return NumberedFiles.of(files, cursor.execute(f"DESCRIBE {scan(files)}").fetchall(), names)
+    scan = scan_files(cursor, files, names)
+    return NumberedFiles.of(files, scan) if len(scan.own) == len(names) else None

@@ -4,30 +4,31 @@ from __future__ import annotations
 
 import itertools
 import json
-import logging
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from lazyflow.data import Files, arrow_from_frame, find_files, plain_arrow, read_arrow_files
+from lazyflow.data import plain_arrow
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
-from lazyflow.source import Fingerprint, Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
-from lazyflow_duckdb.files import scan, selection
-from lazyflow_duckdb.numbering import NumberedArrow, NumberedFiles, Numbering, numbering_of
+from lazyflow.files import Database, Files, read_arrow_files
+from lazyflow.fingerprint import Fingerprint
+from lazyflow.source import Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
+from lazyflow_duckdb.files import Scan, scan_database, scan_files, to_parquet
+from lazyflow_duckdb.numbering import NumberedArrow, NumberedFiles, Numbering, numbering_of, numbering_of_scan
 
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
 
-log = logging.getLogger("lazyflow.duckdb")
-
 _names = itertools.count(1)
+
+NO_ORDER = "its rows come in no order that repeats, or one connection alone sees them: they are copied once"
+"""Why a join, an aggregate or a temporary table is materialised."""
 
 _IN_ORDER = frozenset(
     {
@@ -47,22 +48,34 @@ _IN_ORDER = frozenset(
 
 @dataclass(frozen=True)
 class Opened:
-    """A source, the connection whose cursors read it, what each cursor needs first, and its row numbers."""
+    """A source, the connection whose cursors read it, what each cursor needs first, and how to let go of it."""
 
     source: Source
     connection: duckdb.DuckDBPyConnection
     prepare: Callable[[duckdb.DuckDBPyConnection], object] = lambda cursor: None
     numbering: Numbering | None = None
+    release: Callable[[], object] = lambda: None
 
 
-def open_files(engine: Any, path: str | PathLike[str]) -> Opened:
+def open_files(engine: Any, files: Files) -> Opened:
     """A view over Parquet, CSV or JSON files, of which nothing is loaded; Arrow files as an Arrow table."""
-    files = find_files(str(path))
-    fingerprint = Fingerprint.of_files(files.paths)
     if files.format == "arrow":
-        return open_arrow(engine, read_arrow_files(files), fingerprint)
+        return open_arrow(engine, read_arrow_files(files), files.fingerprint, "Arrow files are read into memory")
     schema = _parquet_schema(files.paths[0]) if files.format == "parquet" else None
-    return _open_view(engine, files, schema, fingerprint)
+    scan = scan_files(engine.con, files, None if schema is None else schema.names)
+    return _open_view(engine, scan, NumberedFiles.of(files, scan), schema, files.fingerprint)
+
+
+def open_database(engine: Any, scratch: Callable[[], str], database: Database) -> Opened:
+    """A view over a table of a database file, which is attached to be read only.
+
+    A view in it whose rows come in no order that repeats (a join, an aggregate) is materialised once.
+    """
+    scan = scan_database(engine.con, database)
+    if _in_order(engine.con, lambda cursor: None, scan.statement):
+        return _open_view(engine, scan, numbering_of_scan(scan), None, database.fingerprint)
+    path = Path(scratch()) / f"source_{next(_names)}.parquet"
+    return _open_copy(engine, path, to_parquet(database, path), None, database.fingerprint)
 
 
 def _parquet_schema(path: Path) -> pa.Schema:
@@ -72,23 +85,40 @@ def _parquet_schema(path: Path) -> pa.Schema:
     return pq.read_schema(path)
 
 
-def _open_view(engine: Any, files: Files, schema: pa.Schema | None, fingerprint: Fingerprint) -> Opened:
-    select = scan(files)
-    described = engine.con.execute(f"DESCRIBE {select}").fetchall()
-    if not described:
+def _open_copy(
+    engine: Any, path: Path, names: Sequence[str], schema: pa.Schema | None, fingerprint: Fingerprint
+) -> Opened:
+    """What was materialised into a Parquet file."""
+    files = Files("parquet", (path,))
+    scan = scan_files(engine.con, files, names)
+    return _open_view(engine, scan, NumberedFiles.of(files, scan), schema, fingerprint, NO_ORDER)
+
+
+def _open_view(
+    engine: Any,
+    scan: Scan,
+    numbering: Numbering | None,
+    schema: pa.Schema | None,
+    fingerprint: Fingerprint,
+    materialised: str | None = None,
+) -> Opened:
+    if not scan.names:
         raise SourceError("the source has no columns")
-    own = schema is not None and len(schema.names) == len(described)
-    outside = schema.names if schema is not None and own else [row[0] for row in described]
-    inside = inside_names(outside_names(outside))
     view = f"lazyflow_{next(_names)}"
-    engine.con.execute(f"CREATE VIEW {view} AS {selection(described, inside, select)}")
+    engine.con.execute(f"CREATE VIEW {view} AS {scan.statement}")
     table = engine.table(view)
-    columns = _columns(outside, table)
-    if schema is not None and own:
-        columns = tuple(map(_as_written, columns, schema.types))
-    numbering = NumberedFiles.of(files, described, inside)
-    source = Source(table, columns, fingerprint, positional=True, numbered=numbering is not None)
-    return Opened(source, engine.con, numbering=numbering)
+    columns = _columns(scan.names, table)
+    if schema is not None:  # those of partitions follow
+        columns = (*map(_as_written, columns, schema.types), *columns[len(schema.types) :])
+    numbered = numbering is not None
+    source = Source(table, columns, fingerprint, positional=True, numbered=numbered, materialised=materialised)
+
+    def release() -> None:
+        engine.con.execute(f"DROP VIEW {view}")
+        if scan.attached is not None:
+            engine.con.execute(f"DETACH {scan.attached}")
+
+    return Opened(source, engine.con, numbering=numbering, release=release)
 
 
 def _as_written(column: SourceColumn, type: pa.DataType) -> SourceColumn:
@@ -103,12 +133,9 @@ def _columns(outside: Iterable[object], table: Table) -> tuple[SourceColumn, ...
     return columns_of(outside, types)
 
 
-def open_frame(engine: Any, frame: Any) -> Opened:
-    """A pandas frame, by way of Arrow."""
-    return open_arrow(engine, arrow_from_frame(frame))
-
-
-def open_arrow(engine: Any, arrow: pa.Table, fingerprint: Fingerprint | None = None) -> Opened:
+def open_arrow(
+    engine: Any, arrow: pa.Table, fingerprint: Fingerprint | None = None, materialised: str | None = None
+) -> Opened:
     """An Arrow table, lent to each cursor: nothing is copied."""
     import pyarrow as pa
     import pyarrow.types as pat
@@ -127,8 +154,15 @@ def open_arrow(engine: Any, arrow: pa.Table, fingerprint: Fingerprint | None = N
     name = f"lazyflow_{next(_names)}"
     engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
     table = engine.table(name)
-    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True, numbered=True)
-    return Opened(source, engine.con, lambda cursor: cursor.register(name, lent), NumberedArrow(lent))
+    identity = fingerprint or Fingerprint.of_opening()
+    source = Source(table, columns, identity, positional=True, numbered=True, materialised=materialised)
+    return Opened(
+        source,
+        engine.con,
+        lambda cursor: cursor.register(name, lent),
+        NumberedArrow(lent),
+        lambda: engine.con.unregister(name),
+    )
 
 
 def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expression: Table) -> Opened:
@@ -144,7 +178,7 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
             f"the duckdb backend opens tables of one DuckDB connection, this one is on {', '.join(others) or 'several'}"
         )
     if not backends:
-        return open_arrow(own(), expression.to_pyarrow())
+        return open_arrow(own(), expression.to_pyarrow(), None, "an expression without a database is computed once")
     (backend,) = backends
     statement = str(ibis.to_sql(expression, dialect="duckdb", pretty=False))
     _warn_of_settings(backend)
@@ -162,10 +196,10 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
             numbered=numbering is not None,
         )
         return Opened(source, backend.con, prepare, numbering)
-    log.info("the source has no order of its own, or is seen by one cursor only: it is materialised once")
     path = Path(scratch()) / f"source_{next(_names)}.parquet"
     _materialise(backend, expression, statement, path)
-    return _open_view(own(), Files("parquet", (path,)), _parquet_schema(path), Fingerprint.of_opening())
+    schema = _parquet_schema(path)
+    return _open_copy(own(), path, schema.names, schema, Fingerprint.of_opening())
 
 
 def _materialise(backend: Any, expression: Table, statement: str, path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 import re
 from collections.abc import Iterator
 from typing import Any, ClassVar
@@ -18,25 +17,17 @@ from xorq.backends.pandas import Backend as Executor
 from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import (
-    arrow_from_frame,
-    expression_family,
-    find_files,
-    is_arrow,
-    is_frame,
-    plain_arrow,
-    read_arrow_files,
-    rows_of_arrow,
-    unsupported,
-)
+from lazyflow.data import expression_family, is_arrow, plain_arrow, recognise, rows_of_arrow, source_error, unsupported
 from lazyflow.digest import digest
-from lazyflow.errors import SourceError
+from lazyflow.errors import LazyflowError, SourceError
 from lazyflow.expressions import Column, Namespace, Table
+from lazyflow.files import Database, Files
+from lazyflow.fingerprint import Fingerprint
 from lazyflow.memo import Memo
 from lazyflow.numbering import with_row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan, row_wise
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
-from lazyflow.source import Fingerprint, Source, arrow_inside
+from lazyflow.source import Source, arrow_inside
 from lazyflow.statistics.order import WindowQuery
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.view import Folding
@@ -89,12 +80,18 @@ class PandasBackend(Backend):
         return super().literal(column, value)
 
     def open(self, data: Any) -> Source:
-        """Open a pandas frame, an Arrow table, or files, which are read into memory."""
-        arrow, fingerprint = self._read(data)
-        if not arrow.num_columns:
-            raise SourceError("the source has no columns")
-        columns, self._arrow = arrow_inside(plain_arrow(arrow))
-        self._frame = frame_from_arrow(self._arrow)
+        """Open a frame, an Arrow table, files or an expression, which are read into memory."""
+        try:
+            arrow, fingerprint = self._read(data)
+            if not arrow.num_columns:
+                raise SourceError("the source has no columns")
+            columns, plain = arrow_inside(plain_arrow(arrow))
+            frame = frame_from_arrow(plain)
+        except LazyflowError:
+            raise
+        except Exception as error:
+            raise source_error("pandas", data, error) from error
+        self._arrow, self._frame = plain, frame
         executor = Executor()
         executor.do_connect({"source": self._frame})
         schema = PyArrowSchema.to_ibis(self._arrow.schema)
@@ -103,32 +100,20 @@ class PandasBackend(Backend):
         self._evaluations.clear()
         self._scopes.clear()
         self._orders.clear()
-        return Source(table, columns, fingerprint, positional=True, numbered=True)
+        why = "pandas works on frames in memory"
+        return Source(table, columns, fingerprint, positional=True, numbered=True, materialised=why)
 
     def _read(self, data: Any) -> tuple[pa.Table, Fingerprint]:
-        if is_frame(data):
-            return arrow_from_frame(data), Fingerprint.of_opening()
-        if is_arrow(data):
-            return data, Fingerprint.of_opening()
-        if isinstance(data, str | os.PathLike):
-            files = find_files(str(data))
-            fingerprint = Fingerprint.of_files(files.paths)
-            if files.format == "arrow":
-                return read_arrow_files(files), fingerprint
-            if files.format != "parquet":
-                from lazyflow_duckdb.files import to_arrow
+        found = recognise(data)
+        if isinstance(found, Files | Database):
+            from lazyflow_duckdb.files import to_arrow
 
-                return to_arrow(files), fingerprint
-            import pyarrow.parquet as pq
-
-            try:
-                tables = [pq.read_table(path, partitioning=None) for path in files.paths]
-                return pa.concat_tables(tables), fingerprint
-            except (pa.ArrowException, OSError) as error:
-                raise SourceError(f"{str(data)!r}: {str(error).splitlines()[0]}") from error
-        if expression_family(data) is not None:
-            return data.to_pyarrow(), Fingerprint.of_opening()
-        raise unsupported(data, self.name)
+            return to_arrow(found), found.fingerprint
+        if is_arrow(found):
+            return found, Fingerprint.of_opening()
+        if expression_family(found) is not None:
+            return found.to_pyarrow(), Fingerprint.of_opening()
+        raise unsupported(found, self.name)
 
     def execute(self, query: Query, token: CancelToken) -> pa.Table:
         """The answer to a query, computed in steps between which the token is asked."""

@@ -12,9 +12,10 @@ import pyarrow as pa
 import xorq.vendor.ibis as ibis
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import arrow_from_frame, expression_family, is_arrow, is_frame, source_error, unsupported
+from lazyflow.data import expression_family, is_arrow, recognise, source_error, unsupported
 from lazyflow.errors import LazyflowError
 from lazyflow.expressions import Column, Namespace, Table
+from lazyflow.files import Build, Database, Files
 from lazyflow.memo import Memo
 from lazyflow.numbering import carried_along, in_source_order, row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
@@ -26,7 +27,7 @@ from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_xorq.counting import count_scope, count_source
 from lazyflow_xorq.native import NATIVE, QUANTILES_FUNCTION, comparable
-from lazyflow_xorq.opening import Opened, open_arrow, open_expression, open_files
+from lazyflow_xorq.opening import Opened, open_arrow, open_build, open_database, open_expression, open_files
 from lazyflow_xorq.session import Session
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ class XorqBackend(Backend):
         self._statistics: Session | None = None
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
         self._opened: Opened | None = None
+        self._before: Opened | None = None
         self._statements: Memo[Plan, str] = Memo(64)
 
     @property
@@ -78,25 +80,31 @@ class XorqBackend(Backend):
         return column.re_search(_ESCAPE.sub(lambda found: r"(?-u:\b)" if found[1] == "b" else found[0], pattern))
 
     def open(self, data: Any) -> Source:
-        """Open files, a frame, an Arrow table, or a xorq expression."""
+        """Open files, a table of a DuckDB database file, an Arrow table, a xorq expression, or a build of one."""
         try:
-            if isinstance(data, str | os.PathLike):
-                opened = open_files(self._sessions(), data, self._scratch_folder)
-            elif is_frame(data):
-                opened = open_arrow(self._sessions(), arrow_from_frame(data))
-            elif is_arrow(data):
-                opened = open_arrow(self._sessions(), data)
-            elif expression_family(data) == "xorq":
-                opened = open_expression(self._sessions(), data, self._scratch_folder)
+            found = recognise(data)
+            if isinstance(found, Files):
+                opened = open_files(self._sessions(), found, self._scratch_folder)
+            elif isinstance(found, Database):
+                opened = open_database(self._sessions(), found, self._scratch_folder)
+            elif isinstance(found, Build):
+                opened = open_build(self._sessions(), found, self._scratch_folder)
+            elif is_arrow(found):
+                opened = open_arrow(self._sessions(), found)
+            elif expression_family(found) == "xorq":
+                opened = open_expression(self._sessions(), found, self._scratch_folder)
             else:
-                raise unsupported(data, self.name)
+                raise unsupported(found, self.name)
         except LazyflowError:
             raise
         except BaseException as error:
             if isinstance(error, KeyboardInterrupt | SystemExit):
                 raise
             raise source_error("xorq", data, error) from error
-        self._opened = opened
+        stale, self._before, self._opened = self._before, self._opened, opened
+        if stale is not None:  # not the one before: queries of it may be on their way
+            for session in self._sessions():
+                session.forget(stale.scan)
         return opened.source
 
     def execute(self, query: Query, token: CancelToken) -> pa.Table:
@@ -133,7 +141,7 @@ class XorqBackend(Backend):
 
     def close(self) -> None:
         """Leave the sessions, and remove what was materialised."""
-        self._opened = self._rows = self._statistics = None
+        self._opened = self._before = self._rows = self._statistics = None
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import uuid
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -16,16 +18,23 @@ import xorq.api as xo
 from xorq.caching.strategy import ModificationTimeStrategy
 from xorq.common.utils.graph_utils import walk_nodes
 from xorq.expr.relations import CachedNode, Read, RemoteTable, Tag
+from xorq.ibis_yaml.compiler import load_expr
 from xorq.vendor.ibis.expr.operations import Node
 
-from lazyflow.data import Files, find_files, plain_arrow, read_arrow_files
+from lazyflow.data import plain_arrow
 from lazyflow.digest import is_pure
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
+from lazyflow.files import Build, Database, Files, read_arrow_files, read_parquet_files
+from lazyflow.fingerprint import Fingerprint
+from lazyflow.partitions import Partition, PartitionValue
 from lazyflow.plan import row_wise
-from lazyflow.source import Fingerprint, Source, arrow_inside, columns_of, inside_names, outside_names
+from lazyflow.source import Source, arrow_inside, columns_of, inside_names, outside_names
 from lazyflow_xorq.picking import Pick, pick_arrow, pick_files
 from lazyflow_xorq.session import Session
+
+_PLAIN = re.compile(r"[\w/.-]+")
+"""Paths that DataFusion takes as they are."""
 
 
 @dataclass(frozen=True)
@@ -43,31 +52,89 @@ class Opened:
     pick: Pick | None = None
 
 
-def open_files(sessions: Sequence[Session], path: str | PathLike[str], scratch: Callable[[], str]) -> Opened:
+def open_files(sessions: Sequence[Session], files: Files, scratch: Callable[[], str]) -> Opened:
     """Parquet files, read where they lie; CSV and JSON files, brought into a Parquet file once; Arrow files."""
-    files = find_files(str(path))
-    fingerprint = Fingerprint.of_files(files.paths)
     if files.format == "arrow":
-        return open_arrow(sessions, read_arrow_files(files), fingerprint)
+        table = read_arrow_files(files)
+        return open_arrow(sessions, table, files.fingerprint, "Arrow files are read into memory")
     if files.format != "parquet":
-        from lazyflow_duckdb.files import to_parquet
+        return _open_copy(sessions, files, scratch, "DataFusion guesses the types of text otherwise: it is copied once")
+    names = pq.read_schema(files.paths[0]).names
+    if not names:
+        raise SourceError(f"{str(files.paths[0])!r}: the file has no columns")
+    if inside_names(outside_names(names)) == names:
+        if len(files.paths) == 1 and not files.partitions and _PLAIN.fullmatch(str(files.paths[0].resolve())):
+            path = str(files.paths[0].resolve())
+            scan, table = _register_files(sessions, path)
+            return _opened(xo.deferred_read_parquet(path), table, names, scan, files.fingerprint, pick_files([path]))
+        with suppress(OSError):  # a file system without links, a value too long for a name
+            return _open_linked(sessions, files, names, Path(scratch()))
+    # DataFusion drops the second of two equal names: such files are read by Arrow and renamed.
+    why = "DataFusion cannot read these files as they are: they are read into memory"
+    return open_arrow(sessions, read_parquet_files(files), files.fingerprint, why)
 
-        converted = Path(scratch()) / f"{uuid.uuid4().hex}.parquet"
-        to_parquet(files, converted)
-        files = Files("parquet", (converted,))
-    schema = pq.read_schema(files.paths[0])
-    if not schema.names:
-        raise SourceError(f"{path}: the file has no columns")
-    if inside_names(outside_names(schema.names)) != schema.names:
-        # DataFusion drops the second of two equal names: such files are read by Arrow and renamed.
-        return open_arrow(sessions, pa.concat_tables([pq.read_table(found) for found in files.paths]), fingerprint)
-    paths = [str(found.resolve()) for found in files.paths]
-    scan, table = _register_files(sessions, paths)
-    plan_table = xo.deferred_read_parquet(paths[0] if len(paths) == 1 else tuple(paths))
-    return _opened(plan_table, table, scan, fingerprint, pick_files(paths))
+
+def open_database(sessions: Sequence[Session], database: Database, scratch: Callable[[], str]) -> Opened:
+    """A table of a DuckDB database file, brought into a Parquet file once."""
+    return _open_copy(sessions, database, scratch, "DataFusion does not read DuckDB's files: the table is copied once")
 
 
-def open_arrow(sessions: Sequence[Session], arrow: pa.Table, fingerprint: Fingerprint | None = None) -> Opened:
+def _open_copy(sessions: Sequence[Session], data: Files | Database, scratch: Callable[[], str], why: str) -> Opened:
+    from lazyflow_duckdb.files import to_parquet
+
+    path = Path(scratch()) / f"{uuid.uuid4().hex}.parquet"
+    names = to_parquet(data, path)
+    scan, table = _register_files(sessions, str(path))
+    pick = pick_files([str(path)])
+    return _opened(xo.deferred_read_parquet(str(path)), table, names, scan, data.fingerprint, pick, why)
+
+
+def _open_linked(sessions: Sequence[Session], files: Files, names: Sequence[str], scratch: Path) -> Opened:
+    """Several files by way of links to them, in folders of names that DataFusion reads in our order and as our values.
+
+    It sorts files by their paths, encoded, and takes `*` in them for a glob; of `key=value` it knows text alone.
+    """
+    partitions = files.partitions_beside(names)
+    keys = ["lazyflow_file", *(f"lazyflow_{position}" for position in range(len(partitions)))]
+    root, links = scratch / uuid.uuid4().hex, []
+    for number, path in enumerate(files.paths):
+        values = [f"{number:08}", *(_as_name(partition.values[number]) for partition in partitions)]
+        folder = root.joinpath(*(f"{key}={value}" for key, value in zip(keys, values, strict=True)))
+        folder.mkdir(parents=True)
+        links.append(folder / "file.parquet")
+        links[-1].symlink_to(path.resolve())
+    outside = [*names, *(partition.name for partition in partitions)]
+    inside = inside_names(outside_names(outside))
+    values = [f'"{name}"' for name in names] + [_value(k, p) for k, p in zip(keys[1:], partitions, strict=True)]
+    columns = ", ".join(f'{value} AS "{name}"' for value, name in zip(values, inside, strict=True))
+    scan = _name()
+    for session in sessions:
+        session.register_linked(scan, root, keys, columns)
+    table = sessions[0].connection.table(scan)
+    pick = pick_files(list(map(str, links)), inside, partitions)
+    return _opened(table, table, outside, scan, files.fingerprint, pick)
+
+
+def _as_name(value: PartitionValue) -> str:
+    if value is None:
+        return "missing"
+    return f"text-{value.encode().hex()}" if isinstance(value, str) else str(value)
+
+
+def _value(key: str, partition: Partition) -> str:
+    """The value of a partition, from its name in a path, as SQL."""
+    present = f"NULLIF(\"{key}\", 'missing')"
+    if pa.types.is_string(partition.type):
+        return f"CAST(decode(substr({present}, 6), 'hex') AS VARCHAR)"
+    return f"CAST({present} AS {'DATE' if pa.types.is_date(partition.type) else 'BIGINT'})"
+
+
+def open_arrow(
+    sessions: Sequence[Session],
+    arrow: pa.Table,
+    fingerprint: Fingerprint | None = None,
+    materialised: str | None = None,
+) -> Opened:
     """An Arrow table, registered as it is: nothing is copied."""
     if not arrow.num_columns:
         raise SourceError("the Arrow table has no columns")
@@ -77,8 +144,14 @@ def open_arrow(sessions: Sequence[Session], arrow: pa.Table, fingerprint: Finger
     for session in sessions:
         session.register(scan, batches)
     table = sessions[0].connection.table(scan)
-    source = Source(table, columns, fingerprint or Fingerprint.of_opening(), positional=True, numbered=True)
+    identity = fingerprint or Fingerprint.of_opening()
+    source = Source(table, columns, identity, positional=True, numbered=True, materialised=materialised)
     return Opened(source, table.op(), scan, columns[0].inside, table, pick_arrow(renamed))
+
+
+def open_build(sessions: Sequence[Session], build: Build, scratch: Callable[[], str]) -> Opened:
+    """The expression of a build, which is loaded, and the functions in it with it."""
+    return open_expression(sessions, load_expr(build.path), scratch)
 
 
 def open_expression(sessions: Sequence[Session], expression: Table, scratch: Callable[[], str]) -> Opened:
@@ -104,7 +177,7 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
         and row_wise(expression, reads[0].to_expr())
     ):
         (read,) = reads
-        scan, own = _register_files(sessions, _parquet_paths(read))
+        scan, own = _register_files(sessions, *_parquet_paths(read))
         stand_in, pick = table.op().replace({read: own.op()}), pick_files(_parquet_paths(read))
         source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
         return Opened(source, stand_in, scan, own.columns[0], own, pick)
@@ -113,10 +186,11 @@ def open_expression(sessions: Sequence[Session], expression: Table, scratch: Cal
             _warn_of_settings(read)
     path = Path(scratch()) / f"{uuid.uuid4().hex}.parquet"
     _materialise(expression, path)
-    scan, own = _register_files(sessions, [str(path)])
+    scan, own = _register_files(sessions, str(path))
     renamed = own if inside == names else own.select([own[n].name(i) for n, i in zip(names, inside, strict=True)])
     pick = pick_files([str(path)])
-    source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
+    why = "its rows come in no order that repeats, or from another engine: they are copied once"
+    source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None, materialised=why)
     return Opened(source, renamed.op(), scan, own.columns[0], own, pick)
 
 
@@ -137,16 +211,26 @@ def _fingerprint(expression: Table) -> Fingerprint:
     return Fingerprint.of_files(files, f"xorq {expression.ls.tokenized}")
 
 
-def _opened(table: Table, own: Table, scan: str, fingerprint: Fingerprint, pick: Pick | None) -> Opened:
-    columns = columns_of(table.columns, [type.to_pyarrow() for type in table.schema().types])
-    source = Source(table, columns, fingerprint, positional=True, numbered=pick is not None)
+def _opened(
+    table: Table,
+    own: Table,
+    names: Sequence[str],
+    scan: str,
+    fingerprint: Fingerprint,
+    pick: Pick | None,
+    materialised: str | None = None,
+) -> Opened:
+    columns = columns_of(names, [type.to_pyarrow() for type in table.schema().types])
+    numbered = pick is not None
+    source = Source(table, columns, fingerprint, positional=True, numbered=numbered, materialised=materialised)
     return Opened(source, own.op(), scan, table.columns[0], own, pick)
 
 
-def _register_files(sessions: Sequence[Session], paths: list[str]) -> tuple[str, Table]:
+def _register_files(sessions: Sequence[Session], *paths: str) -> tuple[str, Table]:
     scan = _name()
     tables = [
-        session.connection.read_parquet(paths[0] if len(paths) == 1 else paths, table_name=scan) for session in sessions
+        session.connection.read_parquet(paths[0] if len(paths) == 1 else list(paths), table_name=scan)
+        for session in sessions
     ]
     return scan, tables[0]
 

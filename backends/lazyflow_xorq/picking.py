@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from itertools import chain
 from typing import TypeAlias
 
 import numpy as np
@@ -12,6 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from lazyflow.data import integers, rows_of_arrow
+from lazyflow.files import with_partitions
+from lazyflow.partitions import Partition
 from lazyflow.work import CancelToken
 
 Pick: TypeAlias = Callable[[pa.Array, CancelToken], pa.Table]
@@ -28,11 +29,20 @@ def pick_arrow(table: pa.Table) -> Pick:
     return lambda numbers, token: rows_of_arrow(table, numbers)
 
 
-def pick_files(paths: Sequence[str]) -> Pick | None:
+def pick_files(
+    paths: Sequence[str], names: Sequence[str] | None = None, partitions: Sequence[Partition] = ()
+) -> Pick | None:
     """Of Parquet files: the groups of rows are read that hold any, one after the other, each no further than needed.
 
     DataFusion reads several files in the order of their paths, however they are given. None where that order cannot be
     told.
+
+    Parameters
+    ----------
+    names
+        Of the columns in the answer; None are their own.
+    partitions
+        Columns behind those of the files, with a value for each.
     """
     if len(paths) > 1 and not (all(map(_PLAIN.fullmatch, paths)) and len(set(paths)) == len(paths)):
         return None
@@ -41,14 +51,16 @@ def pick_files(paths: Sequence[str]) -> Pick | None:
     def pick(numbers: pa.Array, token: CancelToken) -> pa.Table:
         wanted, found, passed = integers(numbers), [], 0
         schema = None
-        for path in ordered:
+        for number, path in enumerate(ordered):
             file = pq.ParquetFile(path)
             schema = schema or file.schema_arrow
             rows = file.metadata.num_rows
             mine = wanted[np.searchsorted(wanted, passed) : np.searchsorted(wanted, passed + rows)] - passed
-            found.append(_of_file(file, mine, token))
+            rows_of_file = pa.Table.from_batches(_of_file(file, mine, token), schema)
+            found.append(with_partitions(rows_of_file, partitions, number))
             passed += rows
-        return pa.Table.from_batches(chain.from_iterable(found), schema)
+        picked = pa.concat_tables(found)
+        return picked if names is None else picked.rename_columns(list(names))
 
     return pick
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
 import pyarrow as pa
 import xorq.api as xo
@@ -58,6 +59,22 @@ class Session:
     def register(self, name: str, batches: Sequence[pa.RecordBatch]) -> None:
         """Make record batches readable under a name; nothing is copied."""
         self.connection.con.register_record_batches(name, [list(batches)])
+
+    def register_linked(self, name: str, root: Path, keys: Sequence[str], columns: str) -> None:
+        """Make Parquet files readable under a name.
+
+        Parameters
+        ----------
+        root
+            A folder with one file in each folder of the lowest level.
+        keys
+            Those of the folders `key=value` between; each is a column of text.
+        columns
+            What is read of them, as SQL.
+        """
+        partitions = [(key, "string") for key in keys]
+        self.connection.con.register_parquet(f"{name}_files", [f"{root}/"], table_partition_cols=partitions)
+        self.connection.con.sql(f'CREATE VIEW "{name}" AS SELECT {columns} FROM "{name}_files"')
 
     def forget(self, name: str) -> None:
         """Take back what `register` gave."""

@@ -62,6 +62,7 @@ def serve_tables(
     settings: Settings,
     debug: bool,
     statistics: Iterable[Statistic] = (),
+    table: str | None = None,
 ) -> None:
     """Serve tables until the process is told to end.
 
@@ -77,6 +78,8 @@ def serve_tables(
         Whether everything is logged.
     statistics
         An app's own.
+    table
+        Which table of a database file, where that is what is served.
 
     Raises
     ------
@@ -97,6 +100,7 @@ def serve_tables(
                 DataFlow(
                     data,
                     backend,
+                    table=table,
                     cache_directory=settings.cache_directory,
                     cache_directory_bytes=settings.cache_directory_bytes,
                     statistics=own,

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from lazyflow.dataflow import DataFlow
-from lazyflow.errors import SourceError
 from lazyflow.plan import check_columns
 from lazyflow.protocol import BodyFormat
 from lazyflow.session.board import Board, News
@@ -67,10 +66,6 @@ class Fetch:
         self.token.cancel()
         if not self.task.cancel() and not self.task.cancelled():
             self.task.exception()
-
-
-class Outdated(SourceError):
-    """The source's files changed while a query read them."""
 
 
 @dataclass(frozen=True)
@@ -139,25 +134,15 @@ def fetch_rows(step: Step, wanted: WantedRows, token: CancelToken) -> tuple[byte
 
     Raises
     ------
-    Outdated
+    SourceChanged
         If the files are no longer those that the view was made for.
     """
     table = step.fetch(wanted.window, wanted.columns, token)
-    _check_source(step)
     return encode_rows(table, wanted), table.num_rows
 
 
 def look(current: Current) -> News:
     """What is new in the statistics; raises as `fetch_rows` does, and what was found then is new still."""
     news = current.board.look(current.step)
-    _check_source(current.step)
+    current.step.plan.source.fingerprint.check()
     return news
-
-
-def _check_source(step: Step) -> None:
-    """What was read is of use only if the files are still those that the view was made for.
-
-    Not those that the flow has open: another session may have opened it anew.
-    """
-    if step.plan.source.fingerprint.outdated:
-        raise Outdated("the files of the source changed while they were read")

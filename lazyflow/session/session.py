@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 from lazyflow.dataflow import DataFlow
-from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, Superseded
+from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, SourceChanged, Superseded
 from lazyflow.protocol import CLOSE_CODES, VERSION, Options, Outcome, Refused, StatisticSchema, error_of
-from lazyflow.session.blocking import Change, Fetch, Made, Outdated, Views, fetch_rows, look
+from lazyflow.session.blocking import Change, Fetch, Made, Views, fetch_rows, look
 from lazyflow.session.board import News
 from lazyflow.session.client import Client, Sight
 from lazyflow.session.current import Current
@@ -342,7 +342,7 @@ class Session:
                 self._end(current, "final")
         elif isinstance(error, Cancelled):
             return
-        elif isinstance(error, Superseded) or (isinstance(error, Outdated) and not current.reopened):
+        elif isinstance(error, Superseded) or (isinstance(error, SourceChanged) and not current.reopened):
             self._reopen(current)
             return
         else:
@@ -375,7 +375,7 @@ class Session:
                     self._wake()
             finally:
                 await changes.aclose()
-        except (Superseded, Outdated):
+        except (Superseded, SourceChanged):
             self._reopen(current)
         except LazyflowError as error:
             log.warning("statistics failed: %s", error, exc_info=error)
@@ -418,11 +418,11 @@ class Session:
         try:
             await current.step.compute_async(*cell, seconds=self.settings.statistics_timeout)
             news = await self._threads.run(look, current)
-        except (Superseded, Outdated) as failure:
+        except (Superseded, SourceChanged) as failure:
             self._reopen(current)
             if isinstance(failure, Superseded) and self._applying:
                 return  # the newer state, which is about to be accepted, is the answer
-            error = Outdated("the files of the source changed")
+            error = SourceChanged("the files of the source changed")
         except LazyflowError as failure:
             error = failure
         finally:

@@ -24,12 +24,13 @@ from lazyflow.step import Step
 
 @dataclass(frozen=True)
 class Request:
-    """What a person typed; `path` is None for the demo, `statistics` are the app's own.
+    """What a person typed; `path` is None for the demo, `table` for all but one of several in a database.
 
-    `cache` are the keywords of `DataFlow` for the one on disk.
+    `statistics` are the app's own. `cache` are the keywords of `DataFlow` for the one on disk.
     """
 
     path: str | None
+    table: str | None
     backend: str | None
     search: str = ""
     filters: tuple[str, ...] = ()
@@ -77,8 +78,9 @@ def show_table(request: Request, as_json: bool, start: float) -> None:
             name = DEMO
             flow = DataFlow(demo_frame(), backend=request.backend or "duckdb", statistics=request.statistics)
         else:
-            name = request.path
-            flow = DataFlow(request.path, request.backend, statistics=request.statistics, **request.cache)
+            name = request.path if request.table is None else f"{request.path} {request.table}"
+            given = {"table": request.table, "statistics": request.statistics, **request.cache}
+            flow = DataFlow(request.path, request.backend, **given)
         with flow:
             output.opened(flow, name)
             asyncio.run(_show(flow, request, output))

@@ -40,7 +40,7 @@ class Events:
     def opened(self, flow: DataFlow, name: str) -> None:
         """Say what was opened, with the types of its columns."""
         columns = [{"name": name, "type": str(type)} for name, type in flow.schema.items()]
-        self._write("opened", source=name, backend=flow.backend, columns=columns)
+        self._write("opened", source=name, backend=flow.backend, columns=columns, materialised=flow.materialised)
         self._end_watch = flow.watch_statistics_queries(self._query)
 
     def rows(self, step: Step, columns: tuple[str, ...]) -> None:

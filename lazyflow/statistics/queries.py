@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 from lazyflow import expressions as ex
 from lazyflow.errors import LazyflowError, StatisticError
+from lazyflow.fingerprint import Fingerprint
 from lazyflow.plan import Stage
 from lazyflow.query import Query
 from lazyflow.source import SourceColumn
@@ -86,6 +87,10 @@ class StatisticsQuery(Query):
         self.registry = registry
         self.budget = budget
         self.cells = frozenset(want.key for want in wants)
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.stage.fingerprint
 
     @property
     def seconds(self) -> float | None:

@@ -25,6 +25,8 @@ MODULES = (
     "forks",
     "isolation",
     "streams",
+    "sources",
+    "folders",
 )
 """The modules with cases, one subject each."""
 

@@ -16,8 +16,9 @@ import pyarrow as pa
 from lazyflow.backend import Backend
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Namespace
+from lazyflow.fingerprint import Fingerprint
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
-from lazyflow.source import Fingerprint, Source, columns_of
+from lazyflow.source import Source, columns_of
 from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.order import WindowQuery
 from lazyflow.statistics.queries import ValueCountsQuery
@@ -129,10 +130,11 @@ class _DiskFingerprint(Fingerprint):
     version: int = 0
 
     @property
-    def outdated(self) -> bool:
-        """Whether the disk has another version by now, or none."""
+    def change(self) -> str | None:
+        """That the disk has another version by now, or none."""
         assert self.disk is not None
-        return self.disk.missing or self.disk.version != self.version
+        changed = self.disk.missing or self.disk.version != self.version
+        return f"{self.disk.name!r} is another" if changed else None
 
 
 class ModelledBackend(Backend):
@@ -172,7 +174,7 @@ class ModelledBackend(Backend):
         version = self._disk.version
         table = ibis.table(ibis.schema(SCHEMA), name=self._disk.name)
         value = f"{self._disk.name} {self._disk.serial} {version}"
-        fingerprint = _DiskFingerprint(value, True, (), self._disk, version)
+        fingerprint = _DiskFingerprint(value, True, disk=self._disk, version=version)
         columns = columns_of(SCHEMA.names, SCHEMA.types)
         return Source(table, columns, fingerprint, positional=True, numbered=True)
 
