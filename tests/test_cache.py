@@ -8,6 +8,7 @@ from pathlib import Path
 import ibis
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 import lazyflow as lf
 from lazyflow.cache import Cache
@@ -54,6 +55,21 @@ def test_a_file_that_changed_is_read_anew(tmp_path: Path) -> None:
         step = flow.apply(lf.State())
         assert step.rows["x"].to_pylist() == [4, 5]
         assert maximum(step) == 5
+
+
+@pytest.mark.parametrize("backend", ["duckdb", "pandas", "xorq"])
+def test_a_refresh_of_what_did_not_change_keeps_what_is_known(backend: str, tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pq.write_table(pa.table({"x": [1, 2, 3]}), path)
+    with lf.DataFlow(path, backend) as flow:
+        before = flow.apply(lf.State(search="1"))
+        for _ in range(3):
+            flow.refresh()
+            assert before.superseded
+            step = flow.apply(lf.State(search="1"))  # once, this never came back
+            assert step.plan.source is not before.plan.source
+            assert maximum(step) == 3
+            assert step.rows.num_rows == 0
 
 
 def key(number: int) -> CellKey:
