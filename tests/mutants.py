@@ -47,6 +47,7 @@ CASES = "".join(
     f"from lazyflow.testing.{name} import *\n"
     for name in (
         *("phases", "generations", "forks", "isolation", "streams", "wide", "deep", "own_statistics", "budgets"),
+        *("sources", "folders"),
     )
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
@@ -114,8 +115,8 @@ MUTANTS = (
     Mutant(
         "the filtered scope taken for the clean one",
         "lazyflow/plan.py",
-        "    return Stage(table, clean.columns, *digest(table, leaf))\n",
-        "    return Stage(table, clean.columns, clean.digest)\n",
+        "    return Stage(table, clean.columns, *digest(table, leaf), clean.fingerprint)\n",
+        "    return Stage(table, clean.columns, clean.digest, clean.durable, clean.fingerprint)\n",
         parity("ten_of_ten_are_computed_nevertheless"),
     ),
     Mutant(
@@ -364,9 +365,9 @@ MUTANTS = (
     ),
     Mutant(
         "what a replaced file gave is shown",
-        "lazyflow/session/blocking.py",
-        "    if step.plan.source.fingerprint.outdated:\n",
-        "    if False:\n",
+        "lazyflow/backend.py",
+        "        query.fingerprint.check()\n",
+        "",
         INTERLEAVINGS,
     ),
     Mutant(
@@ -626,6 +627,90 @@ MUTANTS = (
         "            if asked is not None and generation.wanted.sight_known(generation.known):\n",
         "            if asked is not None:\n",
         ("tests/test_deep.py::test_row_numbers_come_after_what_is_in_sight_and_before_the_rest",),
+    ),
+    Mutant(
+        "a file that is new in a folder is not noticed",
+        "lazyflow/fingerprint.py",
+        "        if self.listed is not None:\n",
+        "        if False:\n",
+        parity("a_change_is_told_until_a_refresh", backend="duckdb-folder-added"),
+    ),
+    Mutant(
+        "rows of a changed file are shown",
+        "lazyflow/backend.py",
+        "        query.fingerprint.check()\n",
+        "",
+        parity("a_change_is_told_until_a_refresh", backend="pandas-folder-written"),
+    ),
+    Mutant(
+        "a changed file fails statistics cell by cell",
+        "lazyflow/work.py",
+        "        except SourceChanged:\n            raise\n        except LazyflowError as error:\n",
+        "        except LazyflowError as error:\n",
+        parity("a_change_is_told_until_a_refresh", backend="duckdb-folder-written"),
+    ),
+    Mutant(
+        "a flow does not follow its files",
+        "lazyflow/dataflow.py",
+        "        if self._shared.auto_refresh and self.outdated:\n",
+        "        if False:\n",
+        parity("a_flow_that_follows_its_files"),
+    ),
+    Mutant(
+        "files come in any order",
+        "lazyflow/listing.py",
+        "    return tuple(sorted(files, key=str))\n",
+        "    return tuple(sorted(files, key=lambda path: path.name))\n",
+        parity("rows_come_by_path_and_then_by_position"),
+    ),
+    Mutant(
+        "DataFusion is given the files as they are",
+        "backends/lazyflow_xorq/opening.py",
+        'f"{number:08}"',
+        'f"{99 - number:08}"',
+        parity("rows_come_by_path_and_then_by_position", backend="xorq"),
+    ),
+    Mutant(
+        "a folder's value hides a column of its files",
+        "lazyflow/files.py",
+        "        return tuple(found for found in self.partitions if found.name not in own)\n",
+        "        return self.partitions\n",
+        parity("a_files_own_column_stands"),
+    ),
+    Mutant(
+        "the types of partitions are guessed by the first value",
+        "lazyflow/partitions.py",
+        "for text in present):",
+        "for text in present[:1]):",
+        parity("values_in_paths", backend="duckdb-large"),
+    ),
+    Mutant(
+        "a reader is read again at a refresh",
+        "lazyflow/dataflow.py",
+        "        if reads_once(data):\n",
+        "        if False:\n",
+        parity("a_reader_is_read_once_and_that_is_said"),
+    ),
+    Mutant(
+        "CSV files of other columns are joined",
+        "backends/lazyflow_duckdb/guessing.py",
+        "        _check_headers(connection, paths)\n",
+        "        pass\n",
+        parity("files_of_other_columns_are_named", backend="duckdb-csv"),
+    ),
+    Mutant(
+        "a filter on a partition reads all files",
+        "backends/lazyflow_duckdb/files.py",
+        '    return f"MAP {{{pairs}}}[{_FILE}]"\n',
+        '    return f"CAST(CAST(MAP {{{pairs}}}[{_FILE}] AS VARCHAR) AS {type})"\n',
+        ("tests/test_sources.py::test_a_filter_on_a_partition_reads_its_files_alone",),
+    ),
+    Mutant(
+        "a database is looked into, and its lock lost",
+        "lazyflow/files.py",
+        "    log = path.with_name(",
+        "    path.open('rb').close()\n    log = path.with_name(",
+        ("tests/test_show_sources.py::test_a_database_that_somebody_writes_to",),
     ),
 )
 
