@@ -100,19 +100,40 @@ def _work(calls: _Calls) -> None:
         call.end()
 
 
-def alarm(seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
-    """Call `ring` in a thread after so many seconds, unless the function that this returns is called before.
+class Alarm:
+    """Calls a function in a thread after so many seconds, unless it is ended before.
 
-    >>> alarm(60.0, print)()
+    Parameters
+    ----------
+    seconds
+        How long.
+    ring
+        What is called then.
+
+    Examples
+    --------
+    >>> alarm = Alarm(60.0, print)
+    >>> alarm.end()
+    >>> alarm.join()
     """
-    over = Event()
 
-    def wait() -> None:
-        if not over.wait(seconds):
-            ring()
+    def __init__(self, seconds: float, ring: Callable[[], None]) -> None:
+        self._seconds = seconds
+        self._ring = ring
+        self._over = Event()
+        self._call = spawn(self._wait, "lazyflow-alarm")
 
-    spawn(wait, "lazyflow-alarm")
-    return over.set
+    def _wait(self) -> None:
+        if not self._over.wait(self._seconds):
+            self._ring()
+
+    def end(self) -> None:
+        """It is not to ring any more; returns at once."""
+        self._over.set()
+
+    def join(self) -> None:
+        """Wait until its thread is free, once it was ended or has rung."""
+        self._call.join()
 
 
 def dismiss_idle() -> None:

@@ -23,7 +23,7 @@ from lazyflow.errors import Cancelled, EngineError, LazyflowError, OutOfTime, So
 from lazyflow.memo import Memo
 from lazyflow.query import PrepareQuery
 from lazyflow.statistics.results import Cell
-from lazyflow.threads import Call, Threads, alarm, dismiss_idle, spawn
+from lazyflow.threads import Alarm, Call, Threads, dismiss_idle, spawn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -274,10 +274,10 @@ class Work:
     Attributes
     ----------
     alarm
-        Calls a function after so many seconds, unless what it returns is called before.
+        What says that the time of a query is up.
     """
 
-    alarm: Callable[[float, Callable[[], None]], Callable[[], None]] = staticmethod(alarm)
+    alarm: Callable[[float, Callable[[], None]], Alarm] = Alarm
 
     def __init__(
         self,
@@ -295,6 +295,7 @@ class Work:
         self._token = CancelToken()
         self._worker: Call | None = None
         self._last_worker: Call | None = None
+        self._last_alarm: Alarm | None = None
         self._given_up: list[Call] = []
         self._claims = 0
         self._closed = False
@@ -351,6 +352,8 @@ class Work:
             given_up = self._given_up
         if worker is not None:
             worker.join()
+        if self._last_alarm is not None and not given_up:
+            self._last_alarm.join()
         if not all(other.join(_PATIENCE) for other in given_up):
             log.warning("the engine does not let go of a statistics query that was given up")
         dismiss_idle()
@@ -651,13 +654,14 @@ class Work:
         """Run a query for no longer than it may take; one that is stopped for that is Cancelled, `token` is not."""
         self._tell("started", query)
         limited = CancelToken()
-        over = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None
+        alarm = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None
+        self._last_alarm = alarm or self._last_alarm
         try:
             with token.on_cancel(limited.cancel):
                 return self._run(query, limited)
         finally:
-            if over is not None:
-                over()
+            if alarm is not None:
+                alarm.end()
             self._tell("ended", query)
 
     def _tell(self, what: Literal["started", "ended"], query: StatisticsQuery) -> None:

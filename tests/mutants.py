@@ -531,15 +531,15 @@ MUTANTS = (
     Mutant(
         "no time budget",
         "lazyflow/work.py",
-        "        over = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None\n",
-        "        over = None\n",
+        "        alarm = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None\n",
+        "        alarm = None\n",
         parity("what_runs_out_of_time_is_marked_and_costs_nothing_else"),
     ),
     Mutant(
         "a statistic asked for alone waits for all others",
         "lazyflow/work.py",
         "                query = self._next_alone(generation)\n"
-        "                if query is None and generation._started:\n",
+        "                if query is None and generation._started and not in_sight_known:\n",
         "                query = None\n                if generation._started or generation._alone:\n",
         parity("a_statistic_can_be_asked_for_before_all_others"),
     ),
@@ -548,7 +548,7 @@ MUTANTS = (
         "lazyflow/session/session.py",
         "            client.computed(request, error)\n",
         "            pass\n",
-        INTERLEAVINGS,
+        ("tests/test_statistic_requests.py::test_one_asks_and_all_are_told[duckdb]",),
     ),
     Mutant(
         "a hung statistics query stops all others",
@@ -624,8 +624,8 @@ MUTANTS = (
     Mutant(
         "row numbers before statistics in sight",
         "lazyflow/work.py",
-        "            if asked is not None and generation.wanted.sight_known(generation.known):\n",
-        "            if asked is not None:\n",
+        "            in_sight_known = asked is not None and generation.wanted.sight_known(generation.known)\n",
+        "            in_sight_known = asked is not None\n",
         ("tests/test_deep.py::test_row_numbers_come_after_what_is_in_sight_and_before_the_rest",),
     ),
     Mutant(

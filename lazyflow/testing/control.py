@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from lazyflow import threads
 from lazyflow.dataflow import DataFlow
 from lazyflow.query import Query
 from lazyflow.statistics.queries import StatisticsQuery
@@ -37,13 +38,20 @@ class Visit:
     outcome: str = "waiting"
 
 
-@dataclass(eq=False)
-class Alarm:
-    """The time that a query has: `ring` is what happens when it is up, unless the query is over."""
+class Alarm(threads.Alarm):
+    """The time that a query has: `ring` is what happens when it is up, unless it is `over` before."""
 
-    seconds: float
-    ring: Callable[[], None]
-    over: bool = False
+    def __init__(self, seconds: float, ring: Callable[[], None]) -> None:
+        self.seconds = seconds
+        self.ring = ring
+        self.over = False
+
+    def end(self) -> None:
+        """The query is over."""
+        self.over = True
+
+    def join(self) -> None:
+        """There is no thread to wait for."""
 
 
 class Control:
@@ -74,15 +82,10 @@ class Control:
         queries = [visit.query for visit in self.visits]
         return [key for query in queries if isinstance(query, StatisticsQuery) for key in query.cells]
 
-    def alarm(self, seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
-        """As `lazyflow.threads.alarm`; it rings when `time_is_up` says so."""
-        alarm = Alarm(seconds, ring)
-        self.alarms.append(alarm)
-
-        def end() -> None:
-            alarm.over = True
-
-        return end
+    def alarm(self, seconds: float, ring: Callable[[], None]) -> Alarm:
+        """As `lazyflow.threads.Alarm`; it rings when `time_is_up` says so."""
+        self.alarms.append(Alarm(seconds, ring))
+        return self.alarms[-1]
 
     def time_is_up(self, visit: Visit) -> None:
         """The query at the gate has had its time; returns once it has left."""

@@ -14,7 +14,7 @@ from typing import Any
 from unittest.mock import patch
 
 from lazyflow.query import Query
-from lazyflow.testing.control import PATIENCE
+from lazyflow.testing.control import PATIENCE, Alarm
 from lazyflow.work import CancelToken
 
 Outcome = Callable[[], None]
@@ -73,11 +73,6 @@ class SteppedThread(threading.Thread):
         visit.go_on()
 
 
-def _never(seconds: float, ring: Callable[[], None]) -> Callable[[], None]:
-    """In place of an alarm: no clock ticks. A query's time is up when its token is cancelled."""
-    return lambda: None
-
-
 @dataclass
 class Scheduler:
     """Says which thread runs; `free` lets all of them run as they like."""
@@ -93,7 +88,9 @@ class Scheduler:
         with (
             patch("lazyflow.threads.Thread", kind),
             patch("lazyflow.threads.IDLE_SECONDS", 0),
-            patch("lazyflow.work.Work.alarm", staticmethod(_never)),
+            patch(
+                "lazyflow.work.Work.alarm", Alarm
+            ),  # it rings for nobody: a token that is cancelled is time that is up,
         ):
             yield
 
