@@ -107,7 +107,7 @@ MUTANTS = (
     ),
     Mutant(
         "columns of a wide table asked about in their order, whichever is in sight",
-        "lazyflow/statistics/view.py",
+        "lazyflow/statistics/choosing.py",
         "        open.sort(key=lambda column: column not in urgent)\n",
         "",
         ("tests/test_cases.py::test_columns_in_sight_come_first[duckdb-all]",),
