@@ -368,7 +368,7 @@ MUTANTS = (
         "lazyflow/backend.py",
         "        query.fingerprint.check()\n",
         "",
-        INTERLEAVINGS,
+        parity("a_change_is_told_until_a_refresh", backend="pandas-folder-written"),
     ),
     Mutant(
         "a change that is not valid takes those before it along",
@@ -634,13 +634,6 @@ MUTANTS = (
         "        if self.listed is not None:\n",
         "        if False:\n",
         parity("a_change_is_told_until_a_refresh", backend="duckdb-folder-added"),
-    ),
-    Mutant(
-        "rows of a changed file are shown",
-        "lazyflow/backend.py",
-        "        query.fingerprint.check()\n",
-        "",
-        parity("a_change_is_told_until_a_refresh", backend="pandas-folder-written"),
     ),
     Mutant(
         "a changed file fails statistics cell by cell",
