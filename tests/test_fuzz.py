@@ -195,7 +195,7 @@ def another_type_somewhere(rng: random.Random, number: int) -> dict[str, Any]:
     holder, key = rng.choice(places)
     kinds: dict[type, list[Any]] = {
         str: [1, True, [], {}, 1.5, None], bool: [1, "true", None, []], int: ["1", 1.5, True, None, []],
-        list: ["x", 1, {}, True, [None], [[]]], dict: [[], 1, "x", None, True], type(None): [1, [], {}, True],
+        list: ["x", 1, {}, True, [None], [[[]]]], dict: [[], 1, "x", None, True], type(None): [1, [], {}, True],
     }  # fmt: skip
     before = holder[key]
     holder[key] = rng.choice(kinds[type(before)])
