@@ -320,7 +320,7 @@ class DataFlow:
         self._check_open()
         # ibis keeps process-wide tables of comparisons without a lock.
         with self._shared.compiling:
-            key = (self._shared.source.fingerprint, state, self._transforms)
+            key = (state, self._transforms)
             plan = self._shared.plans.get(key)
             if plan is None:
                 plan = compile_plan(self._shared.source, state, self._transforms, self._shared.backend)
@@ -556,8 +556,7 @@ class DataFlow:
         source = self._shared.backend.open(self._shared.data)
         with self._shared.compiling:
             self._shared.source = source
-            # Where nothing changed, the fingerprint is as before, and yet plans are of what was opened then.
-            self._shared.plans.clear()
+            self._shared.plans.clear()  # they are of what was opened before, even where nothing changed
             self._shared.wants.clear()
         self._shared.work.supersede_all()
 

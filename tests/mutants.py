@@ -236,13 +236,6 @@ MUTANTS = (
         ("tests/test_disk.py::test_what_another_time_may_be_otherwise_is_not_written_to_disk[duckdb]",),
     ),
     Mutant(
-        "disk: answers kept of a file that changed meanwhile",
-        "lazyflow/disk.py",
-        "if not self._holds(scope.fingerprint):",
-        "if False:",
-        ("tests/test_disk.py::test_what_was_computed_of_a_file_that_is_gone_by_now_is_not_kept[duckdb]",),
-    ),
-    Mutant(
         "disk: the engine asked without a look",
         "lazyflow/work.py",
         "            self._recall(generation)\n",
@@ -278,10 +271,10 @@ MUTANTS = (
         parity("another_version_of_a_statistic_is_another_cell"),
     ),
     Mutant(
-        "plan without the fingerprint",
+        "plans of before a refresh are used after it",
         "lazyflow/dataflow.py",
-        "key = (self._shared.source.fingerprint, state, self._transforms)",
-        "key = (state, self._transforms)",
+        "            self._shared.plans.clear()",
+        "            pass",
         parity("after_a_refresh_nothing_known_is_used"),
     ),
     Mutant(
