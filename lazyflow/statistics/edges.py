@@ -7,6 +7,7 @@ import math
 import struct
 from typing import TYPE_CHECKING, Any
 
+from lazyflow.durations import UNITS_PER_SECOND
 from lazyflow.types import kind, python_value
 
 if TYPE_CHECKING:
@@ -81,7 +82,7 @@ def _fits(steps: int, type: pa.DataType) -> bool:
     import pyarrow as pa
 
     if kind(type) == "time":  # Arrow takes 24:00 for 00:00
-        return steps < 86_400 * {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[type.unit]
+        return steps < 86_400 * UNITS_PER_SECOND[type.unit]
     try:
         python_value(from_steps(steps, type))
     except (pa.ArrowException, OverflowError, ValueError):
