@@ -13,7 +13,8 @@ import click
 from rich.progress import track
 
 import lazyflow as lf
-from benchmarks import second_process
+from benchmarks import deep, sampled, second_process
+from benchmarks.flights import ROWS_ONCE, flights_file
 from benchmarks.measure import Figure, ms, percentile, report, seconds
 from benchmarks.tables import high_cardinality_file, wide_file
 
@@ -107,11 +108,14 @@ def memory(backend: str, path: Path, what: str) -> Iterator[Figure]:
 
 def figures(backends: list[str], columns: int, rows: int, high: int, times: int) -> Iterator[Figure]:
     narrow, wide, many = wide_file(SIGHT, rows), wide_file(columns, rows), high_cardinality_file(high)
+    flights = flights_file(max(3, round(high / ROWS_ONCE)))
     for backend in backends:
         yield from rows_of_a_wide_table(backend, narrow, wide, columns, times)
         yield from statistics_in_sight(backend, wide, columns)
         yield from high_cardinality(backend, many, high, times)
         yield from memory(backend, many, f"{high:,} rows of ten columns, few values twice")
+        yield from sampled.figures(flights, [backend], times)
+        yield from deep.figures(flights, [backend], times, straight=False)
         yield from second_process.figures(high, [backend], times)
 
 

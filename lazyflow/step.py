@@ -62,7 +62,7 @@ class Step:
 
     @property
     def statistics(self) -> Statistics:
-        """The statistics as far as they are known now; what is not has the basis "pending"."""
+        """The statistics as far as they are known now; what is not has the basis "pending", or "sampled" meanwhile."""
         return self._view.read(self._generation.known)
 
     def known(self) -> list[KnownScope]:
@@ -182,7 +182,7 @@ class Step:
         self._generation.give_up(fault)
 
     def compute(self, scope: str, column: str, statistic: str, seconds: float | None = None) -> Cell:
-        """One statistic alone, before all others: such as one that ran out of time.
+        """One statistic alone, exactly, before all others: one that ran out of time, or that was approximated.
 
         Parameters
         ----------
@@ -194,7 +194,7 @@ class Step:
         Returns
         -------
         Cell
-            As `statistics` has it from now on. What is known already, and is no failure, is not computed again.
+            As `statistics` has it from now on. What is known exactly is not computed again.
 
         Raises
         ------
@@ -236,7 +236,7 @@ class Step:
     def _known_value(self, key: CellKey) -> Cell | None:
         self._generation.check()
         cell = self._generation.known(key)
-        return cell if cell is not None and cell.error is None else None
+        return cell if cell is not None and cell.error is None and cell.basis == "exact" else None
 
     def _cell(self, key: CellKey) -> Cell:
         cell = self._generation.known(key)

@@ -47,7 +47,7 @@ CASES = "".join(
     f"from lazyflow.testing.{name} import *\n"
     for name in (
         *("phases", "generations", "forks", "isolation", "streams", "wide", "deep", "own_statistics", "budgets"),
-        *("sources", "folders"),
+        *("sources", "folders", "sampled"),
     )
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
@@ -98,6 +98,55 @@ _rows_phase = _Everywhere()
 """
 
 MUTANTS = (
+    Mutant(
+        "a sample taken for all rows",
+        "lazyflow/statistics/registry.py",
+        "        return self._replace(sampled=True, durable=False)\n",
+        "        return self\n",
+        parity("what_is_sampled_says_so_and_is_not_complete"),
+    ),
+    Mutant(
+        "sampled cells counted as known on the wire",
+        "lazyflow/session/board.py",
+        '                    known[want.statistic.group] += cell.basis != "sampled"\n',
+        "                    known[want.statistic.group] += 1\n",
+        ("tests/test_board.py::test_what_a_sample_says_is_told_and_replaced_and_nothing_final",),
+    ),
+    Mutant(
+        "too few sampled rows speak for a view",
+        "lazyflow/statistics/sampling.py",
+        "        tells = answer.num_rows >= self.sampling.least\n",
+        "        tells = True\n",
+        parity("too_few_sampled_rows_say_nothing"),
+    ),
+    Mutant(
+        "sampled counts shown as they are",
+        "lazyflow/statistics/builtin.py",
+        "    return round(value * factor)\n",
+        "    return value\n",
+        parity("counts_are_scaled_to_all_rows"),
+    ),
+    Mutant(
+        "small sources sampled too",
+        "lazyflow/statistics/choosing.py",
+        "        if rows.error is not None or rows.value <= sampling.above:\n",
+        "        if rows.error is not None:\n",
+        parity("a_source_of_fewer_rows_is_not_sampled"),
+    ),
+    Mutant(
+        "quantiles believed to lie where a sample says",
+        "lazyflow/statistics/sampling.py",
+        "        if not is_one and inside > _WIDEST * number:\n",
+        "        if False:\n",
+        ("tests/test_cases.py::test_columns_of_many_values_follow_the_sample[duckdb]",),
+    ),
+    Mutant(
+        "alone, a statistic is approximated too",
+        "lazyflow/statistics/view.py",
+        "        return Choice(self, known, seconds, exact=True).toward(want) if want is not None else None\n",
+        "        return Choice(self, known, seconds).toward(want) if want is not None else None\n",
+        ("tests/test_cases.py::test_columns_of_many_values_follow_the_sample[duckdb]",),
+    ),
     Mutant(
         "second phase a no-op",
         "lazyflow/step.py",

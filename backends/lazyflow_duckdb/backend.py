@@ -23,6 +23,7 @@ from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.registry import Native
+from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles
@@ -57,7 +58,8 @@ class DuckDBBackend(Backend):
             "distinct": Native(approximate_distinct, "approximate"),
             "histogram": Native(list_of_bins),
             "quantiles": Native(list_of_quantiles),
-        }
+        },
+        sampling=Sampling(bins=True),
     )
 
     def __init__(self) -> None:
@@ -132,6 +134,10 @@ class DuckDBBackend(Backend):
         if isinstance(query, PrepareQuery):
             self._shown(query.plan)  # compiled here, its first window need not wait for it
             return _preparing(query, opened)
+        if isinstance(query, SampleQuery) and opened.numbering is not None:
+            rows = opened.numbering.some(cursor, query.numbers)
+            scope = _over(query.expression, opened.source.table, _ROWS)
+            return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT * FROM ({_sql(scope)})'
         if not isinstance(query, RowsQuery):
             return _sql(query.expression)
         plan = query.plan

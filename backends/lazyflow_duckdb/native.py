@@ -49,8 +49,9 @@ def list_of_bins(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Co
         return build_histogram(column, ns, edges)
     bounds = [*map(just_below, edges[:-1]), *edges[-1:]]
     known = [bound for bound in bounds if bound is not None]
-    if not bounds or len(known) < len(bounds):
+    if not bounds or len(known) < len(bounds) - 1:
         return build_histogram(column, ns, edges)
     signature = ((type, dt.Array(type)), dt.Map(type, dt.int64))
     function: Any = ibis.udf.agg.builtin(_histogram, name="histogram", signature=signature)
-    return {"counts": function(column, ns.array([edge_literal(ns, column, bound) for bound in known])).values()}
+    counts = function(column, ns.array([edge_literal(ns, column, bound) for bound in known])).values()
+    return {"counts" if bounds[0] is not None else "bins": counts}

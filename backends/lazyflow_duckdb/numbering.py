@@ -94,7 +94,11 @@ class NumberedFiles(Numbering):
 
 
 def _listed(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
-    """A list that DuckDB looks values up in by hash, and whose bounds it knows when it scans."""
+    """Ascending numbers that DuckDB looks values up in by hash, and whose bounds it knows when it scans."""
+    runs = np.split(numbers, np.flatnonzero(np.diff(numbers) != 1) + 1)
+    if 4 * len(runs) < len(numbers):  # said as ranges, many thousands of numbers need not be read one by one
+        bounds = ", ".join(f"({run[0]}, {run[-1] + 1})" for run in runs)
+        return f"(SELECT unnest(range(start, stop)) FROM (VALUES {bounds}) AS runs (start, stop))"
     return f"(SELECT unnest([{', '.join(map(str, numbers.tolist()))}]))"
 
 

@@ -29,7 +29,8 @@ from lazyflow.plan import ROW_NUMBER, Plan, row_wise
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source, arrow_inside
 from lazyflow.statistics.order import WindowQuery
-from lazyflow.statistics.queries import ValueCountsQuery
+from lazyflow.statistics.queries import AggregateQuery, ValueCountsQuery
+from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_pandas.evaluation import Evaluation
@@ -52,7 +53,7 @@ class PandasBackend(Backend):
         },
     )
     folding: ClassVar[Folding] = Folding(
-        max_distinct=None, ask_first=False, max_columns=1, window_rows=None, keeps_rows=True
+        max_distinct=None, ask_first=False, max_columns=1, window_rows=None, sampling=Sampling(), keeps_rows=True
     )
 
     def __init__(self) -> None:
@@ -123,12 +124,21 @@ class PandasBackend(Backend):
             return query.collect(self._row_numbers(query.plan, token))
         if isinstance(query, CountQuery):
             return pa.table({"rows": [self._count(query.plan, token)]})
+        if isinstance(query, SampleQuery):
+            rows, table = rows_of_arrow(self._arrow, query.numbers), query.expression
+            if query.stage.table.op() == self._leaf:
+                return rows.select([column.inside for column in query.columns])
+            return arrow_from_result(
+                Evaluation(table.op(), self._leaf)(frame_from_arrow(rows), token.check), _schema(table)
+            )
         if isinstance(query, ValueCountsQuery):
             scope = self._scope(query.stage.table, query.stage.digest, token)
             token.check()
             return query.answer([_value_counts(scope[column.inside]) for column in query.columns])
         if isinstance(query, WindowQuery):
             return self._scope(query.stage.table, query.stage.digest, token).slice(query.start, query.length)
+        if isinstance(query, AggregateQuery) and not query.columns:
+            return pa.table({"rows": [self._scope(query.stage.table, query.stage.digest, token).num_rows]})
         return self._aggregate(query, token)
 
     def _rows(self, query: RowsQuery, token: CancelToken) -> pa.Table:

@@ -23,6 +23,7 @@ from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
 from lazyflow.statistics.order import OrderQuery
 from lazyflow.statistics.queries import ValueCountsQuery
+from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_xorq.counting import count_scope, count_source
@@ -51,7 +52,7 @@ class XorqBackend(Backend):
             "text, on which it cannot send the elements of a list"
         },
     )
-    folding: ClassVar[Folding] = Folding(ask_first=False, native=NATIVE)
+    folding: ClassVar[Folding] = Folding(ask_first=False, native=NATIVE, sampling=Sampling())
 
     def __init__(self) -> None:
         self._rows: Session | None = None
@@ -121,6 +122,9 @@ class XorqBackend(Backend):
                 return count_source(session, query, opened, token, most)
             scope = self._statement(session, query.table, opened)
             return count_scope(session, query, scope, opened, token, most)
+        if isinstance(query, SampleQuery) and opened.pick is not None:
+            statement = self._statement(session, query.expression, opened)
+            return self._picked(session, statement, query.expression, query.numbers, opened, token)
         if isinstance(query, PrepareQuery):
             self._shown(rows, query.plan, opened)  # compiled here, its first window need not wait for it
             # Where more than one partition is read at once, rows come in no order that could be counted.
@@ -130,7 +134,8 @@ class XorqBackend(Backend):
         if isinstance(query, RowsQuery):
             numbers = _numbers(query, opened) if opened.pick is not None else None
             if numbers is not None:
-                return self._picked(session, query, numbers, opened, token)
+                shown = self._shown(session, query.plan, opened)
+                return self._picked(session, shown, query.plan.shown, numbers, opened, token)
             statement = self._window(session, query, opened)
             whole = query.plan.shown.schema()
             schema = pa.schema([(name, whole[name].to_pyarrow()) for name in query.inside])
@@ -164,18 +169,19 @@ class XorqBackend(Backend):
         return self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened))
 
     def _picked(
-        self, session: Session, query: RowsQuery, numbers: pa.Array, opened: Opened, token: CancelToken
+        self, session: Session, statement: str, table: Table, numbers: pa.Array, opened: Opened, token: CancelToken
     ) -> pa.Table:
-        """Rows by their numbers: picked from the source, registered in its place for the view's own statement."""
+        """A statement for `table`, over rows of the source by their numbers: they are registered in its place."""
         assert opened.pick is not None
         rows = opened.pick(numbers, token).cast(session.schema(opened.scan))
         name = f"lazyflow_{uuid.uuid4().hex}"
         empty = pa.RecordBatch.from_pylist([], rows.schema)
         session.register(name, rows.combine_chunks().to_batches() or [empty])
         try:
-            statement = self._shown(session, query.plan, opened).replace(f'"{opened.scan}"', f'"{name}"')
-            schema = _nullable(query.plan.shown.schema().to_pyarrow())
-            return session.table(statement, schema, name, opened.watched, token)
+            schema = _nullable(table.schema().to_pyarrow())
+            return session.table(
+                statement.replace(f'"{opened.scan}"', f'"{name}"'), schema, name, opened.watched, token
+            )
         finally:
             session.forget(name)
 

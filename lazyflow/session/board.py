@@ -88,12 +88,12 @@ class Board:
                 whole.add(found.scope)
                 known.update(found.numbers)
                 cells[found.scope], written[found.scope] = all_of_it
-            elif found.begun:
+            elif found.begun or found.sampled:
                 news = ScopeCells(None, {})
                 for want, cell in found.cells:
                     if cell is None:
                         continue
-                    known[want.statistic.group] += 1
+                    known[want.statistic.group] += cell.basis != "sampled"
                     if self._seen.get((found.scope, want.key)) is not cell:
                         new[found.scope, want.key] = cell
                         _put(news, want, cell)
@@ -127,7 +127,7 @@ def _whole_scope(found: KnownScope) -> tuple[ScopeCells, msgspec.Raw] | None:
     if whole is None and found.begun:
         cells = ScopeCells(None, {})
         for want, cell in found.cells:
-            if cell is None or cell.error is not None:
+            if cell is None or cell.error is not None or cell.basis == "sampled":
                 return None
             _put(cells, want, cell)
         whole = cells, msgspec.Raw(msgspec.json.encode(cells))

@@ -28,14 +28,14 @@ def _number(column: Column) -> Column:
     return column.cast("float64")
 
 
-def _finite(column: Column) -> Column | None:
-    """The condition under which a value is finite, or None where every value is."""
-    return ~column.isinf() if column.type().is_floating() else None
+def _finite_values(column: Column, ns: Namespace) -> Column:
+    """The finite values: engines look at a condition in the value faster than at one in the aggregate."""
+    return column.isinf().ifelse(ns.null(column.type()), column) if column.type().is_floating() else column
 
 
 def _build_std(column: Column, ns: Namespace) -> Mapping[str, Column]:
     """The deviation of the finite values (engines fail at infinities), and whether there are others."""
-    parts = {"": _number(column).std(how="sample", where=_finite(column))}
+    parts = {"": _number(_finite_values(column, ns)).std(how="sample")}
     if column.type().is_floating():
         parts["infinite"] = column.isinf().cast("int64").sum()
     return parts
@@ -92,10 +92,15 @@ def _plain(edge: pa.Scalar) -> Any:
     return str(python_value(edge)) if pat.is_temporal(edge.type) else edge.as_py()
 
 
-def _finish_histogram(parts: Parts, edges: Edges) -> Histogram:
-    """From a part for each bin and each side, or from one list: the rows below, those of each bin, those above."""
-    if "counts" in parts:
-        below, *bins = (*(parts["counts"].as_py() or ()), *[0] * (len(edges) + 1))[: len(edges) + 1]
+def finish_histogram(parts: Parts, edges: Edges) -> Histogram:
+    """The histogram from a part for each bin and each side, or from one list.
+
+    The list `counts` has the rows below, those of each bin, and those above; the list `bins` has none below, where the
+    first edge is the least value there can be.
+    """
+    if "counts" in parts or "bins" in parts:
+        given = (*(parts["counts"].as_py() or ()),) if "counts" in parts else (0, *(parts["bins"].as_py() or ()))
+        below, *bins = (*given, *[0] * (len(edges) + 1))[: len(edges) + 1]
         return Histogram(tuple(map(python_value, edges)), tuple(bins[:-1]), below, bins[-1])
     counts = tuple(int(parts[str(index)].as_py() or 0) for index in range(len(edges) - 1)) if edges else ()
     below, above = int(parts["below"].as_py() or 0), int(parts["above"].as_py() or 0)
@@ -154,6 +159,24 @@ def _finish_skewness(parts: Parts, min: Any, max: Any, mean: float) -> float | N
     return None if None in sums else skewness(int(parts["n"].as_py()), *sums)
 
 
+def _as_it_is(value: Any, factor: float) -> Any:
+    return value
+
+
+def _times(value: int, factor: float) -> int:
+    return round(value * factor)
+
+
+def _scaled_histogram(value: Histogram, factor: float) -> Histogram:
+    counts = tuple(_times(rows, factor) for rows in value.counts)
+    return Histogram(value.edges, counts, _times(value.below, factor), _times(value.above, factor))
+
+
+def _scaled_top(value: tuple[tuple[Any, int], ...], factor: float) -> tuple[tuple[Any, int], ...]:
+    """Of a value that a sample has once, nobody can say that it is frequent."""
+    return tuple((found, _times(rows, factor)) for found, rows in value if rows > 1)
+
+
 def _statistic(
     name: str,
     kinds: Iterable[Kind],
@@ -163,32 +186,52 @@ def _statistic(
     group: Group = "summary",
     needs: tuple[str, ...] = (),
     in_column_type: bool = False,
+    scaled: Callable[[Any, float], Any] | None = None,
 ) -> Statistic:
     return Statistic(
         name, build, frozenset(kinds), needs, group, finish, from_counts=lambda counts, _: from_counts(counts),
-        in_column_type=in_column_type, durable=True,
+        in_column_type=in_column_type, durable=True, scaled=scaled,
     )  # fmt: skip
 
 
 _SUMMARY = (
-    _statistic("count", KINDS, lambda counts: counts.count, _scalar(lambda column: column.count()), _whole),
-    _statistic("missing", KINDS, lambda counts: counts.missing, _rows_where(lambda column: column.isnull()), _whole),
+    _statistic(
+        "count", KINDS, lambda counts: counts.count, _scalar(lambda column: column.count()), _whole, scaled=_times
+    ),
+    _statistic(
+        "missing", KINDS, lambda counts: counts.missing, _rows_where(lambda column: column.isnull()), _whole,
+        scaled=_times,
+    ),
     _statistic("distinct", ORDERED, lambda counts: counts.distinct, _scalar(lambda column: column.nunique()), _whole),
     _statistic("min", ORDERED, lambda counts: counts.low, _scalar(lambda column: column.min()), in_column_type=True),
     _statistic("max", ORDERED, lambda counts: counts.high, _scalar(lambda column: column.max()), in_column_type=True),
-    _statistic("mean", NUMBERS, lambda counts: counts.mean, _scalar(lambda column: _number(column).mean()), _float),
-    _statistic("std", NUMBERS, lambda counts: counts.std, _build_std, _finish_std),
-    _statistic("zero_share", NUMBERS, lambda counts: counts.share(0), _share(lambda c: c == 0), _finish_share),
-    _statistic("negative_share", NUMBERS, lambda counts: counts.share(-1), _share(lambda c: c < 0), _finish_share),
-    _statistic("true_count", {"boolean"}, lambda counts: counts.rows_of(True), _rows_where(lambda c: c), _whole),
-    _statistic("false_count", {"boolean"}, lambda counts: counts.rows_of(False), _rows_where(lambda c: ~c), _whole),
+    _statistic(
+        "mean", NUMBERS, lambda counts: counts.mean, _scalar(lambda column: _number(column).mean()), _float,
+        scaled=_as_it_is,
+    ),
+    _statistic("std", NUMBERS, lambda counts: counts.std, _build_std, _finish_std, scaled=_as_it_is),
+    _statistic(
+        "zero_share", NUMBERS, lambda counts: counts.share(0), _share(lambda c: c == 0), _finish_share,
+        scaled=_as_it_is,
+    ),
+    _statistic(
+        "negative_share", NUMBERS, lambda counts: counts.share(-1), _share(lambda c: c < 0), _finish_share,
+        scaled=_as_it_is,
+    ),
+    _statistic(
+        "true_count", {"boolean"}, lambda counts: counts.rows_of(True), _rows_where(lambda c: c), _whole, scaled=_times
+    ),
+    _statistic(
+        "false_count", {"boolean"}, lambda counts: counts.rows_of(False), _rows_where(lambda c: ~c), _whole,
+        scaled=_times,
+    ),
     _statistic(
         "min_length", {"text"}, lambda counts: counts.length("min"),
         _scalar(lambda column: column.length().min()), _whole_or_none,
     ),
     _statistic(
         "mean_length", {"text"}, lambda counts: counts.length("mean"),
-        _scalar(lambda column: _number(column.length()).mean()), _float,
+        _scalar(lambda column: _number(column.length()).mean()), _float, scaled=_as_it_is,
     ),
     _statistic(
         "max_length", {"text"}, lambda counts: counts.length("max"),
@@ -199,17 +242,20 @@ _SUMMARY = (
 _DISTRIBUTION = (
     _statistic(
         "skewness", NUMBERS, lambda counts: counts.skewness, _build_skewness, _finish_skewness,
-        "distribution", ("min", "max", "mean"),
+        "distribution", ("min", "max", "mean"), scaled=_as_it_is,
     ),
     _statistic(
         "quantiles", NUMBERS, lambda counts: {q: counts.quantile(q) for q in QUANTILES},
-        _build_quantiles, _finish_quantiles, "distribution",
+        _build_quantiles, _finish_quantiles, "distribution", scaled=_as_it_is,
     ),
     Statistic(
-        "histogram", build_histogram, NUMBERS | TEMPORAL, (EDGES,), "distribution", _finish_histogram,
-        from_counts=_count_histogram, durable=True,
+        "histogram", build_histogram, NUMBERS | TEMPORAL, (EDGES,), "distribution", finish_histogram,
+        from_counts=_count_histogram, durable=True, scaled=_scaled_histogram,
     ),
-    _statistic("top_values", ORDERED, lambda counts: counts.most_frequent(TOP), None, group="distribution"),
+    _statistic(
+        "top_values", ORDERED, lambda counts: counts.most_frequent(TOP), None, group="distribution",
+        scaled=_scaled_top,
+    ),
     _statistic("unique", ORDERED, lambda counts: counts.unique, None, group="distribution"),
 )  # fmt: skip
 
@@ -232,7 +278,7 @@ CARDINALITY = _statistic(
 
 RANGE = _statistic(
     "range", NUMBERS | TEMPORAL, lambda counts: counts.finite_range,
-    lambda column, ns: {"low": column.min(where=_finite(column)), "high": column.max(where=_finite(column))},
+    lambda column, ns: {"low": _finite_values(column, ns).min(), "high": _finite_values(column, ns).max()},
     lambda parts: (parts["low"], parts["high"]), in_column_type=True,
 )  # fmt: skip
 """Not shown: the least and greatest finite value as Arrow scalars, which give a histogram its edges."""
@@ -240,5 +286,8 @@ RANGE = _statistic(
 ROWS = Statistic("rows", None, frozenset(), from_counts=lambda counts, _: counts.rows, durable=True)
 """The number of rows of a scope: a cell without a column."""
 
-HIDDEN = (CARDINALITY, RANGE, ROWS, HEAD, TAIL)
+SAMPLE = Statistic("sample", None, ORDERED, from_counts=lambda counts, _: counts)
+"""Not shown: what a sample of the rows tells of a column; see `lazyflow.statistics.sampling`."""
+
+HIDDEN = (CARDINALITY, RANGE, ROWS, HEAD, TAIL, SAMPLE)
 """Those that have cells and are not shown as statistics of a column."""

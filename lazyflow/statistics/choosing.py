@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any
 
 from lazyflow.plan import Stage
 from lazyflow.source import SourceColumn
-from lazyflow.statistics.builtin import CARDINALITY, HEAD, RANGE, TAIL
+from lazyflow.statistics.builtin import CARDINALITY, HEAD, RANGE, ROWS, SAMPLE, TAIL
 from lazyflow.statistics.edges import edges
 from lazyflow.statistics.order import Course, CourseQuery, HeadQuery, TailQuery
 from lazyflow.statistics.queries import (
     MANY,
     AggregateQuery,
+    ExactQuery,
     StatisticsQuery,
     TopValuesQuery,
     ValueCountsQuery,
@@ -26,6 +27,7 @@ from lazyflow.statistics.queries import (
 )
 from lazyflow.statistics.registry import EDGES, CellKey
 from lazyflow.statistics.results import Cell
+from lazyflow.statistics.sampling import LikelyQuery, Sample, SampleQuery, likely
 
 if TYPE_CHECKING:
     from lazyflow.statistics.view import View
@@ -45,18 +47,21 @@ class Choice:
         What is known (a failure is known too).
     budget
         Seconds that the engine has for each statistic, or None.
+    exact
+        Whether what a sample tells, and what an engine approximates, is left aside.
     """
 
     view: View
     known: Known
     budget: float | None
+    exact: bool = False
 
     def next(self) -> StatisticsQuery | None:
         """The most urgent query, or None."""
         missing = [want for want in self.view.wants if self.known(want.key) is None]
         for lead in missing:
             alike = [want for want in missing if want.stage.digest == lead.stage.digest and want.turn == lead.turn]
-            query = self.query(lead.stage, alike)
+            query = self._sample(lead.stage, alike) or self.query(lead.stage, alike)
             if query is not None:
                 return query
         return None
@@ -83,7 +88,30 @@ class Choice:
 
     def _key(self, want: Want, name: str) -> CellKey:
         assert want.column is not None
+        if name == SAMPLE.name:
+            return self.view.key(want.stage, want.column, SAMPLE).of_sample
         return self.view.key(want.stage, want.column, self.view.registry.by_name[name])
+
+    def _sample(self, stage: Stage, wants: Sequence[Want]) -> StatisticsQuery | None:
+        """A look at some of the rows before all are asked, where there are many and some are had for little."""
+        sampling, view = self.view.folding.sampling, self.view
+        if sampling is None or not view.samplable(stage):
+            return None
+        told = [want for want in wants if want.statistic.scaled is not None and want.column is not None]
+        told = [want for want in told if want.column.kind in SAMPLE.kinds]  # type: ignore[union-attr]
+        told = [want for want in told if self.known(self._key(want, SAMPLE.name)) is None]
+        if not told:
+            return None
+        raw = view.plan.stages["raw"]
+        rows = self.known(view.rows_key(raw))
+        if rows is None:
+            return self._make(AggregateQuery, raw, [Want(view.rows_key(raw), raw, None, ROWS)])
+        if rows.error is not None or rows.value <= sampling.above:
+            return None
+        chosen = set(list(dict.fromkeys(want.column for want in told))[: sampling.columns])
+        told = self._with_needs([want for want in told if want.column in chosen], counting=True)
+        most = view.folding.max_distinct
+        return SampleQuery(*self._arguments(stage, told), source_rows=rows.value, sampling=sampling, max_distinct=most)
 
     def query(self, stage: Stage, wants: Sequence[Want]) -> StatisticsQuery | None:
         """The first query for wants of one stage."""
@@ -112,11 +140,11 @@ class Choice:
                 return self._make(ValueCountsQuery, stage, counted)
         many = columns - few
         chosen = self._first_columns(wants, many)
-        mine = [want for want in wants if want.column in chosen or want.column is None]
+        mine = [self._likely(want) for want in wants if want.column in chosen or want.column is None]
         summary = [want for want in mine if want.column is None or want.statistic.group == "summary"]
         if summary:
-            return self._make(AggregateQuery, stage, summary)
-        query = self._aggregates(stage, [want for want in mine if want.statistic.build is not None])
+            return self._fold(stage, summary)
+        query = self._fold(stage, [want for want in mine if want.statistic.build is not None])
         tops = [want for want in mine if want.statistic.build is None]
         return query or (self._make(TopValuesQuery, stage, tops) if tops else None)
 
@@ -132,8 +160,24 @@ class Choice:
 
     def _aggregates(self, stage: Stage, wants: Sequence[Want]) -> StatisticsQuery | None:
         chosen = self._first_columns(wants, {want.column for want in wants if want.column is not None})
-        ready = self._with_needs([want for want in wants if want.column in chosen], counting=False)
-        return self._make(AggregateQuery, stage, ready) if ready else None
+        return self._fold(stage, [want for want in wants if want.column in chosen])
+
+    def _fold(self, stage: Stage, wants: Sequence[Want]) -> StatisticsQuery | None:
+        """All of them that can be computed by now, in one pass."""
+        ready = self._with_needs(wants, counting=False)
+        form = LikelyQuery if any(SAMPLE.name in want.statistic.needs for want in ready) else AggregateQuery
+        form = ExactQuery if self.exact else form
+        return self._make(form, stage, ready) if ready else None
+
+    def _likely(self, want: Want) -> Want:
+        """The want in the form that follows what a sample told of the column, where there is one."""
+        sample = None if self.exact else self._sample_of(want.stage, want.column)
+        form = likely(want.statistic.name, want.column, sample) if sample is not None and want.column else None
+        return want if form is None else want._replace(statistic=form)
+
+    def _sample_of(self, stage: Stage, column: SourceColumn | None) -> Sample | None:
+        cell = None if column is None else self.known(self.view.key(stage, column, SAMPLE).of_sample)
+        return None if cell is None else cell.value
 
     def _in_order(self, stage: Stage, wants: Sequence[Want]) -> StatisticsQuery | None:
         """First rows, last rows, and then column by column what these leave open."""
@@ -221,7 +265,8 @@ class Choice:
                 cell = self.known(self.view.key(scope, column, CARDINALITY))
                 if cell is not None and cell.error is None:
                     return int(cell.value)
-        return None
+        sample = self._sample_of(stage, column)
+        return MANY if sample is not None and sample.many else None
 
     def _unasked(self, stage: Stage, column: SourceColumn) -> bool:
         key = self.view.key(stage, column, CARDINALITY)

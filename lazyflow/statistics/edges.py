@@ -67,13 +67,22 @@ def just_below(edge: pa.Scalar) -> pa.Scalar | None:
     >>> just_below(pa.scalar(3)).as_py(), just_below(pa.scalar(0, pa.uint8()))
     (2, None)
     """
+    return _beside(edge, -1)
+
+
+def just_above(edge: pa.Scalar) -> pa.Scalar | None:
+    """The least value of an edge's type that is greater, or None where there is none."""
+    return _beside(edge, 1)
+
+
+def _beside(edge: pa.Scalar, steps: int) -> pa.Scalar | None:
     import numpy as np
     import pyarrow as pa
 
     if kind(edge.type) == "float":
-        less = np.nextafter(edge.as_py(), -math.inf, dtype=f"float{edge.type.bit_width}")
-        return pa.scalar(float(less), edge.type) if np.isfinite(less) else None
-    step = to_steps(edge) - 1
+        beside = np.nextafter(edge.as_py(), steps * math.inf, dtype=f"float{edge.type.bit_width}")
+        return pa.scalar(float(beside), edge.type) if np.isfinite(beside) else None
+    step = to_steps(edge) + steps
     return from_steps(step, edge.type) if _fits(step, edge.type) else None
 
 

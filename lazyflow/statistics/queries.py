@@ -17,7 +17,7 @@ from lazyflow.source import SourceColumn
 from lazyflow.statistics.building import build_parts, computed_cell, finish_cell, settled_by_needs, weakest
 from lazyflow.statistics.builtin import CARDINALITY, RANGE, TOP
 from lazyflow.statistics.edges import edges
-from lazyflow.statistics.registry import EDGES, CellKey, Edges, Registry, Statistic
+from lazyflow.statistics.registry import EDGES, Build, CellKey, Edges, Registry, Statistic
 from lazyflow.statistics.results import Basis, Cell
 from lazyflow.statistics.value_counts import ValueCounts
 from lazyflow.types import NUMBERS, TEMPORAL
@@ -285,11 +285,16 @@ class AggregateQuery(StatisticsQuery):
     def _built(self) -> list[_Built]:
         return [self._build(want, want.column) for want in self.wants if want.column is not None]
 
-    def _build(self, want: Want, column: SourceColumn) -> _Built:
-        statistic = want.statistic
+    def form(self, statistic: Statistic) -> tuple[Build, Basis]:
+        """How a statistic is built, in the engine's own form where it has one, and on what basis."""
         native = self.registry.native.get(statistic.name)
         build, basis = (native.build, native.basis) if native else (statistic.build, statistic.basis)
         assert build is not None
+        return build, basis
+
+    def _build(self, want: Want, column: SourceColumn) -> _Built:
+        statistic = want.statistic
+        build, basis = self.form(statistic)
         needs = {name: cell.value for name, cell in want.needs.items()}
         if EDGES in statistic.needs:
             needs[EDGES] = want.edges or ()
@@ -332,6 +337,16 @@ class AggregateQuery(StatisticsQuery):
 
     def split(self) -> list[StatisticsQuery]:
         return self._halves()
+
+
+class ExactQuery(AggregateQuery):
+    """Aggregates without the engine's approximations."""
+
+    def form(self, statistic: Statistic) -> tuple[Build, Basis]:
+        native = self.registry.native.get(statistic.name)
+        if native is None or native.basis == "exact" or statistic.build is None:
+            return super().form(statistic)
+        return statistic.build, statistic.basis
 
 
 class TopValuesQuery(StatisticsQuery):

@@ -85,6 +85,9 @@ class Statistic:
         Whether the answers to `build` are values of the column, to be brought into the type that callers see.
     durable
         Whether name and version say in every process what is computed. Only then values are kept on disk.
+    scaled
+        `scaled(value, factor)` -> what a value over some of the rows says of all of them, of which there are `factor`
+        times as many. None where it says nothing, as of the greatest value.
 
     Raises
     ------
@@ -116,6 +119,7 @@ class Statistic:
     durable: bool = False
     from_counts: Callable[[ValueCounts, Edges], Any] | None = None
     in_column_type: bool = False
+    scaled: Callable[[Any, float], Any] | None = None
 
     def __post_init__(self) -> None:
         where = f"statistic {self.name!r}"
@@ -244,7 +248,8 @@ class CellKey(NamedTuple):
     """What a cell computes, whoever asks: the content key of one statistic of one column of one scope.
 
     `edges` is the digest of the scope whose values give a histogram its edges, else empty. `durable` says whether
-    another process finds the same key for the same cell of the same data.
+    another process finds the same key for the same cell of the same data. What some of the rows say is `sampled`: it
+    has a key of its own, so that it is never taken for what all rows say.
     """
 
     fingerprint: str
@@ -254,3 +259,9 @@ class CellKey(NamedTuple):
     version: int
     edges: str = ""
     durable: bool = False
+    sampled: bool = False
+
+    @property
+    def of_sample(self) -> CellKey:
+        """The key of the same cell of some of the rows."""
+        return self._replace(sampled=True, durable=False)

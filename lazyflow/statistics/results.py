@@ -11,6 +11,9 @@ from lazyflow.errors import LazyflowError, UnknownName
 Basis = Literal["exact", "approximate", "sampled", "pending"]
 """How a value came about: from all rows, by an algorithm that approximates, from some rows, or not yet."""
 
+_TO_COME = ("pending", "sampled")
+"""What some rows say stands only until all were asked."""
+
 
 @dataclass(frozen=True, slots=True)
 class Cell:
@@ -65,8 +68,8 @@ class ScopeStatistics(Mapping[str, Mapping[str, Cell]]):
     @property
     def pending(self) -> bool:
         """Whether anything of the scope is still to come."""
-        return self.rows.basis == "pending" or any(
-            cell.basis == "pending" for cells in self.columns.values() for cell in cells.values()
+        return self.rows.basis in _TO_COME or any(
+            cell.basis in _TO_COME for cells in self.columns.values() for cell in cells.values()
         )
 
     def __getitem__(self, column: str) -> Mapping[str, Cell]:
@@ -90,7 +93,7 @@ class Statistics(Mapping[str, ScopeStatistics]):
 
     @property
     def complete(self) -> bool:
-        """Whether nothing is pending."""
+        """Whether nothing is still to come."""
         return not any(scope.pending for scope in self.scopes.values())
 
     def __getitem__(self, scope: str) -> ScopeStatistics:

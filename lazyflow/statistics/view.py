@@ -13,11 +13,12 @@ from lazyflow.numbering import in_source_order, numberable
 from lazyflow.plan import Plan, Stage, row_wise
 from lazyflow.query import PrepareQuery
 from lazyflow.source import SourceColumn
-from lazyflow.statistics.builtin import RANGE, REGISTRY, ROWS
+from lazyflow.statistics.builtin import RANGE, REGISTRY, ROWS, SAMPLE
 from lazyflow.statistics.choosing import Choice, Known
 from lazyflow.statistics.queries import StatisticsQuery, Want
 from lazyflow.statistics.registry import EDGES, CellKey, Native, Registry, Statistic
 from lazyflow.statistics.results import Cell, ScopeStatistics, Statistics
+from lazyflow.statistics.sampling import Sampling
 from lazyflow.types import Kind
 
 
@@ -40,6 +41,8 @@ class Folding:
         all of them, where they need not leave the process.
     native
         The engine's own forms of statistics, by name.
+    sampling
+        How the engine samples; None where it cannot read some rows in much less time than all.
     keeps_rows
         Whether the engine keeps the rows of the scopes that it computed statistics of, so that windows anywhere in them
         are quick.
@@ -50,6 +53,7 @@ class Folding:
     max_columns: int = 64
     window_rows: int | None = 10_000
     native: dict[str, Native] | None = None
+    sampling: Sampling | None = None
     keeps_rows: bool = False
 
 
@@ -73,8 +77,13 @@ class KnownScope:
 
     @property
     def begun(self) -> bool:
-        """Whether anything is known: the number of rows is, as soon as the first query of the scope was answered."""
+        """Whether anything is known of all rows: their number is, as soon as the first query of them was answered."""
         return self._known(self._view.rows_key(self._stage)) is not None
+
+    @property
+    def sampled(self) -> bool:
+        """Whether some of the rows were looked at."""
+        return self._view.samples(self._stage, self._known)
 
     @cached_property
     def numbers(self) -> Mapping[str, int]:
@@ -87,9 +96,16 @@ class KnownScope:
 
     @cached_property
     def cells(self) -> list[tuple[Want, Cell | None]]:
-        """Each cell that is wanted, as it is known when this is first asked, or None."""
+        """Each cell that is wanted, as it is known when this is first asked, be it of a sample, or None."""
         wants = self._view.wants_of[self._stage.digest]
-        return [(want, self._known(want.key)) for want in wants if want.statistic is not RANGE]
+        known = partial(known_or_sampled, self._known) if self.sampled else self._known
+        return [(want, known(want.key)) for want in wants if want.statistic is not RANGE]
+
+
+def known_or_sampled(known: Known, key: CellKey) -> Cell | None:
+    """What all rows say, or some of them, or None."""
+    cell = known(key)
+    return known(key.of_sample) if cell is None else cell
 
 
 STAGES_KEPT = 16
@@ -175,6 +191,16 @@ class View:
             for digest, table in stages.items()
         }
 
+    def samplable(self, stage: Stage) -> bool:
+        """Whether each row of a stage comes from one row of the source, which has a number by which it is read."""
+        return self.plan.source.numbered and self._ordered[stage.digest]
+
+    def samples(self, stage: Stage, known: Known) -> bool:
+        """Whether some rows of a stage were looked at, of some columns."""
+        if self.folding.sampling is None or not self.samplable(stage):
+            return False
+        return any(known(self.key(stage, column, SAMPLE).of_sample) is not None for column in stage.columns)
+
     @cached_property
     def keys(self) -> frozenset[CellKey]:
         """The content keys of what is wanted."""
@@ -253,7 +279,7 @@ class View:
     def query_for(self, key: CellKey, known: Known, seconds: float | None) -> StatisticsQuery | None:
         """The query for one cell alone, with so many seconds, or for what it needs; None if it cannot be had."""
         want = next((want for want in self.wants if want.key == key), None)
-        return Choice(self, known, seconds).toward(want) if want is not None else None
+        return Choice(self, known, seconds, exact=True).toward(want) if want is not None else None
 
     def read(self, known: Known) -> Statistics:
         """The statistics as far as they are known."""
@@ -263,6 +289,7 @@ class View:
             earlier = list(scopes.values())[::-1]
             rows = known(self.rows_key(stage)) or _stand_in([scope.rows for scope in earlier])
             columns = {}
+            find = partial(known_or_sampled, known) if self.samples(stage, known) else known
             for column in stage.columns:
                 cells = {}
                 wanted = {statistic.name for statistic in self.statistics_of(stage, column.kind)}
@@ -270,7 +297,7 @@ class View:
                     if statistic.name not in wanted:
                         cells[statistic.name] = _not_for(statistic, str(column.type), column.kind)
                         continue
-                    cell = known(self.key(stage, column, statistic))
+                    cell = find(self.key(stage, column, statistic))
                     if cell is None:
                         before = [
                             scope.columns[column.name][statistic.name]

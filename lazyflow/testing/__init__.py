@@ -12,6 +12,7 @@ MODULES = (
     "search",
     "sorting",
     "statistics",
+    "sampled",
     "own_statistics",
     "budgets",
     "names",

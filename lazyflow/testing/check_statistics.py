@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterator, Mapping
+from bisect import bisect_left, bisect_right
+from collections import Counter
+from collections.abc import Callable, Collection, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -90,6 +92,9 @@ def cell_differs(name: str, cell: Cell, due: Any, column: Column) -> str | None:
     if cell.basis not in ("exact", "approximate"):
         return f"basis {cell.basis!r}"
     got = in_judges_form(name, cell.value, column.type)
+    if cell.basis == "approximate" and name in _APPROXIMATIONS:
+        is_near = _APPROXIMATIONS[name](got, due, column)
+        return None if is_near else f"{got!r} (approximate), expected about {due!r}"
     magnitude = (
         1.0
         if name in FREE_OF_SCALE
@@ -98,6 +103,35 @@ def cell_differs(name: str, cell: Cell, due: Any, column: Column) -> str | None:
     if _same(got, due, cell.basis == "approximate", magnitude):
         return None
     return f"{got!r} ({cell.basis}), expected {due!r}"
+
+
+def _are_frequent(got: Any, due: Any, column: Column) -> bool:
+    """Values that come more than once, with their true numbers of rows; others may be missing."""
+    rows = Counter(column.present)
+    true = all(rows[value] == number > 1 for value, number in got)
+    return true and list(got) == sorted(got, key=lambda pair: (-pair[1], pair[0]))
+
+
+def _is_an_answer(got: Any, due: Any, column: Column) -> bool:
+    """A column without values has none; else only what is not unique can be told for certain."""
+    return (got is None) == (due is None) and not (got is False and due is True)
+
+
+def _are_near(got: Any, due: Any, column: Column) -> bool:
+    """Values about which there are as many of the column as there should be, within two in a hundred."""
+    values = sorted(map(float, column.present))
+    share = 0.02 * len(values) + 1
+    return list(got) == list(due) and all(
+        bisect_left(values, value) - share <= q * len(values) <= bisect_right(values, value) + share
+        for q, value in got.items()
+    )
+
+
+_APPROXIMATIONS: Mapping[str, Callable[[Any, Any, Column], bool]] = {
+    "top_values": _are_frequent,
+    "unique": _is_an_answer,
+    "quantiles": _are_near,
+}
 
 
 def _is_finite(value: Any) -> bool:

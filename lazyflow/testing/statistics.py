@@ -45,6 +45,15 @@ def windowing(harness: Harness) -> Harness:
     return folded(harness, window_rows=3)
 
 
+def sampling(harness: Harness) -> Harness:
+    """The harness with a backend that looks at half of forty rows first, and follows what they tell of all columns."""
+    engine = harness.backend().folding
+    if engine.sampling is None:
+        return harness
+    few = replace(engine.sampling, above=0, runs=4, run_rows=5, least=1)
+    return folded(harness, sampling=few, max_distinct=None if engine.max_distinct is None else 0, ask_first=True)
+
+
 def folded(harness: Harness, **changes: Any) -> Harness:
     """The harness with a backend that folds in another way."""
 
@@ -59,12 +68,14 @@ def folded(harness: Harness, **changes: Any) -> Harness:
 
 ROUTES = pytest.mark.parametrize("route", [counting, aggregating], ids=["counting", "aggregating"])
 ALL_ROUTES = pytest.mark.parametrize(
-    "route", [counting, aggregating, windowing], ids=["counting", "aggregating", "windowing"]
+    "route",
+    [counting, aggregating, windowing, sampling],
+    ids=["counting", "aggregating", "windowing", "sampling"],
 )
 Route = Callable[[Harness], Harness]
 
 
-@ALL_ROUTES
+@pytest.mark.parametrize("route", [counting, aggregating, windowing], ids=["counting", "aggregating", "windowing"])
 @each(SAMPLES)
 def test_statistics_of_scalars(harness: Harness, sample: Sample, route: Route) -> None:
     table = sample.table()

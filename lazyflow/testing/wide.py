@@ -59,7 +59,7 @@ def test_columns_in_sight_come_first(harness: Harness, state: State) -> None:
         step = flow.apply(state, (0, 5), IN_SIGHT)
 
         def watch(what: str, query: StatisticsQuery) -> None:
-            if what == "started":
+            if what == "started" and query.columns:  # one may ask for the number of rows alone
                 wants = [want for scope in step.known() for want, cell in scope.cells if cell is None]
                 waiting = any(want.column is not None and want.column.name in IN_SIGHT for want in wants)
                 asked.append((waiting, {column.name for column in query.columns}))
