@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
+from typing import Any
 
 import pyarrow as pa
 import pytest
 
 import lazyflow.windows
 from lazyflow.query import PrepareQuery, Query, RowsQuery
+from lazyflow.statistics.sampling import Sampling
 from lazyflow.testing import Harness
-from lazyflow.testing.interleavings import Violation, World, explore, modelled, over
+from lazyflow.testing.interleavings import Reader, Violation, World, explore, modelled, over
 from lazyflow.testing.modelled import ModelledBackend
 from lazyflow.work import CancelToken
 
@@ -50,6 +53,22 @@ def test_a_few_interleavings_with_row_numbers(monkeypatch: pytest.MonkeyPatch) -
     assert all(counts[what] for what in (*HAPPENS, "file replaced", "file taken or brought back")), counts
     assert by_number["prepared"] > 20, by_number
     assert by_number["rows"] > 5, by_number
+
+
+def test_a_few_interleavings_with_samples(monkeypatch: pytest.MonkeyPatch) -> None:
+    sampled: Counter[str] = Counter()
+    of_reader = Reader._cells
+
+    def counted(self: Reader, statistics: Any) -> None:
+        of_reader(self, statistics)
+        sampled["seen"] += len(self.sampled)
+
+    few = Sampling(above=0, runs=2, run_rows=4, least=2)
+    monkeypatch.setattr(ModelledBackend, "folding", replace(ModelledBackend.folding, sampling=few))
+    monkeypatch.setattr(Reader, "_cells", counted)
+    counts = explore(2_500, seed=3_000)
+    assert all(counts[what] for what in (*HAPPENS, "file replaced", "file taken or brought back")), counts
+    assert sampled["seen"] > 20, sampled
 
 
 @pytest.mark.usefixtures("deep")

@@ -17,6 +17,7 @@ from lazyflow.testing import Harness
 from lazyflow.testing.budgets import QUICK, SLOW, asks_for, held
 from lazyflow.testing.control import Control, controlled
 from lazyflow.testing.phases import FLIGHTS
+from lazyflow.testing.statistics import folded
 from tests.wire import Server, next_frame, run, serving
 
 
@@ -84,6 +85,29 @@ def test_one_asks_and_all_are_told(harness: Harness) -> None:
             assert all(update.final for update in updates)
             assert len([visit for visit in control.deferred if asks_for("slow")(visit.query)]) == 3
 
+    run(ask())
+
+
+def test_what_was_approximated_is_told_exactly(harness: Harness) -> None:
+    async def ask() -> None:
+        sketching = folded(harness, max_distinct=0, ask_first=True)
+        async with (
+            serving(sketching.flow(FLIGHTS)) as server,
+            connect(server.url) as client,
+            connect(server.url, session=client.view.session) as other,
+        ):
+            for one in (client, other):
+                await one.settled()
+                assert one.view.statistics["raw"]["flight"]["distinct"].basis == "approximate"
+            assert await client.compute("raw", "flight", "distinct") == lf.Cell(10)
+            await other.wait_for(lambda view: view.statistics["raw"]["flight"]["distinct"].basis == "exact")
+            assert other.view.complete
+
+    engine = harness.backend()
+    engine.close()
+    native = (engine.folding.native or {}).get("distinct")
+    if engine.folding.max_distinct is None or native is None or native.basis == "exact":
+        pytest.skip("the backend approximates nothing")
     run(ask())
 
 

@@ -127,7 +127,7 @@ def _whole_scope(found: KnownScope) -> tuple[ScopeCells, msgspec.Raw] | None:
     if whole is None and found.begun:
         cells = ScopeCells(None, {})
         for want, cell in found.cells:
-            if cell is None or cell.error is not None or cell.basis == "sampled":
+            if cell is None or cell.error is not None or cell.basis != "exact":  # it may yet be known exactly
                 return None
             _put(cells, want, cell)
         whole = cells, msgspec.Raw(msgspec.json.encode(cells))

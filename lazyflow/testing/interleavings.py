@@ -76,6 +76,7 @@ class Reader:
     statistic_requests: dict[int, int] = field(default_factory=dict)
     others: set[int] = field(default_factory=set)
     failed: set[tuple[str, str, str]] = field(default_factory=set)
+    sampled: set[tuple[str, str, str]] = field(default_factory=set)
     cells: dict[str, Any] = field(default_factory=dict)
     task: asyncio.Task[None] | None = None
 
@@ -116,7 +117,7 @@ class Reader:
         self.must(isinstance(header, InitialState) == first, "the initial state comes first, and once", header)
         self.must(header.generation >= self.generation, "a generation older than one that was seen", header)
         if header.generation > self.generation:
-            self.version, self.cells, self.final, self.failed = None, {}, False, set()
+            self.version, self.cells, self.final, self.failed, self.sampled = None, {}, False, set(), set()
         else:
             self.must(header.state == self.state, "one generation is one state", header)
         self.generation, self.state = header.generation, header.state
@@ -179,11 +180,18 @@ class Reader:
                 self.cells[f"{scope} rows"] = None
             for column, found in cells.columns.items():
                 for statistic, cell in found.items():
-                    if cell.error is None:
-                        self.failed.discard((scope, column, statistic))
+                    place = (scope, column, statistic)
+                    if cell.basis == "sampled":
+                        known = f"{scope} {column}.{statistic}" in self.cells
+                        self.must(not known and not self.final, "a sample in the place of what all rows say", place)
+                        self.sampled.add(place)
+                    elif cell.error is None:
+                        self.failed.discard(place)
+                        self.sampled.discard(place)
                         self._cell(scope, f"{column}.{statistic}", cell.value)
                     else:
-                        self.failed.add((scope, column, statistic))
+                        self.failed.add(place)
+                        self.sampled.discard(place)
 
     def _cell(self, scope: str, name: str, value: Any) -> None:
         """A number of rows or one of a few statistics, against the model."""
@@ -223,6 +231,7 @@ class Reader:
         self._cells(header.statistics)
         self.final = header.final
         if header.final:
+            self.must(not self.sampled, "final with what a sample said", self.sampled)
             for scope in scopes([], self.state or State()):
                 self.must(f"{scope} rows" in self.cells, f"final without the number of rows of {scope}", header)
 

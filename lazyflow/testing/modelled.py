@@ -21,7 +21,8 @@ from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source, columns_of
 from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.order import WindowQuery
-from lazyflow.statistics.queries import ValueCountsQuery
+from lazyflow.statistics.queries import AggregateQuery, StatisticsQuery, ValueCountsQuery
+from lazyflow.statistics.sampling import SampleQuery
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 
@@ -194,12 +195,20 @@ class ModelledBackend(Backend):
             return pa.Table.from_pylist([dict(row) for row in shown], SCHEMA)
         if isinstance(query, CountQuery):
             return pa.table({"rows": [len(view(rows, query.plan.state))]})
-        assert isinstance(query, ValueCountsQuery | WindowQuery), type(query)
+        assert isinstance(query, StatisticsQuery), type(query)
         state, scope = self._scopes[query.stage.digest]
+        if isinstance(query, SampleQuery):
+            rows = [rows[number] for number in query.numbers.to_pylist() if number < len(rows)]
         by_scope = scopes(rows, state)
+        if isinstance(query, AggregateQuery):
+            assert not query.columns
+            return pa.table({"rows": [len(by_scope.get(scope, by_scope["filtered"]))]})
         table = pa.Table.from_pylist([dict(row) for row in by_scope.get(scope, by_scope["filtered"])], SCHEMA)
         if isinstance(query, WindowQuery):
             return table.slice(query.start, query.length)
+        if isinstance(query, SampleQuery):
+            return table
+        assert isinstance(query, ValueCountsQuery), type(query)
         counted = [table[column.inside].value_counts() for column in query.columns]
         return query.answer(
             [(pa.chunked_array([c.field("values")]), pa.chunked_array([c.field("counts")])) for c in counted]
