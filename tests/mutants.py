@@ -192,28 +192,28 @@ MUTANTS = (
     ),
     Mutant(
         "equal state restarts",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "            if before is not None and before.stands_for(wanted):\n",
         "            if before is not None and before.wanted is wanted:\n",
         parity("an_equal_state_joins_what_runs"),
     ),
     Mutant(
         "wanted raw work is cancelled",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         f"if running is not None and {RUNNING}:",
         "if running is not None:",
         parity("wanted_raw_work_goes_on_however_fast_someone_types"),
     ),
     Mutant(
         "unwanted work is not cancelled",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         f"if running is not None and {RUNNING}:",
         "if running is not None and not self._current:",
         parity("unwanted_work_leaves_the_engine"),
     ),
     Mutant(
         "cancel token ignored",
-        "lazyflow/work.py",
+        "lazyflow/work/token.py",
         '        if self._cancelled:\n            raise Cancelled("the query is no longer wanted")\n',
         "        pass\n",
         parity("unwanted_work_leaves_the_engine"),
@@ -227,7 +227,7 @@ MUTANTS = (
     ),
     Mutant(
         "stale step answers",
-        "lazyflow/work.py",
+        "lazyflow/work/generation.py",
         "        if self._superseded:\n            raise Superseded(",
         "        if False:\n            raise Superseded(",
         parity("a_superseded_step_never_answers"),
@@ -286,7 +286,7 @@ MUTANTS = (
     ),
     Mutant(
         "disk: the engine asked without a look",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "            self._recall(generation)\n",
         "",
         ("tests/test_disk.py::test_a_second_process_is_complete_without_a_statistics_query[duckdb]",),
@@ -356,7 +356,7 @@ MUTANTS = (
     ),
     Mutant(
         "rows of the older step go on",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "        generation.rows_token.cancel()\n",
         "",
         parity("rows_of_a_superseded_step_leave_the_engine"),
@@ -377,7 +377,7 @@ MUTANTS = (
     ),
     Mutant(
         "a failed fold is lost as a whole",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "        parts = query.split()\n",
         "        parts = []\n",
         ("tests/test_work.py::test_a_failed_fold_is_split_until_the_guilty_stands_alone",),
@@ -550,7 +550,7 @@ MUTANTS = (
     ),
     Mutant(
         "what ran out of time is taken for unwanted",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "            if token.cancelled:\n                raise\n            self._ran_out(query, token)\n"
         "            return\n",
         "            raise\n",
@@ -558,7 +558,7 @@ MUTANTS = (
     ),
     Mutant(
         "a statistic out of time takes along what it was folded with",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "        parts = query.singly()\n",
         "        parts = []\n",
         parity("what_runs_out_of_time_is_marked_and_costs_nothing_else"),
@@ -572,14 +572,14 @@ MUTANTS = (
     ),
     Mutant(
         "no time budget",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "        alarm = self.alarm(query.seconds, limited.cancel) if query.seconds is not None else None\n",
         "        alarm = None\n",
         parity("what_runs_out_of_time_is_marked_and_costs_nothing_else"),
     ),
     Mutant(
         "a statistic asked for alone waits for all others",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "                query = self._next_alone(generation)\n"
         "                if query is None and generation._started and not in_sight_known:\n",
         "                query = None\n                if generation._started or generation._alone:\n",
@@ -594,7 +594,7 @@ MUTANTS = (
     ),
     Mutant(
         "a hung statistics query stops all others",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "            self._running = None\n            if self._worker is not None:\n",
         "            return\n            if self._worker is not None:\n",
         ("tests/test_faults.py::test_statistics_that_hang_are_given_up_and_a_newer_state_has_its_own[duckdb]",),
@@ -643,7 +643,7 @@ MUTANTS = (
     ),
     Mutant(
         "unwanted row numbers are not cancelled",
-        "lazyflow/work.py",
+        "lazyflow/work/generation.py",
         "            return self.prepare_query is not None and self.prepare_query.key == query.key\n",
         "            return True\n",
         parity("a_newer_state_takes_row_numbers_off_the_engine"),
@@ -658,14 +658,14 @@ MUTANTS = (
     ),
     Mutant(
         "row numbers without a bound",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "Memo(row_numbers_bytes, lambda numbers: numbers.nbytes)",
         "Memo(row_numbers_bytes)",
         parity("row_numbers_are_kept_within_a_bound"),
     ),
     Mutant(
         "row numbers before statistics in sight",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "            in_sight_known = asked is not None and generation.wanted.sight_known(generation.known)\n",
         "            in_sight_known = asked is not None\n",
         ("tests/test_deep.py::test_row_numbers_come_after_what_is_in_sight_and_before_the_rest",),
@@ -679,7 +679,7 @@ MUTANTS = (
     ),
     Mutant(
         "a changed file fails statistics cell by cell",
-        "lazyflow/work.py",
+        "lazyflow/work/worker.py",
         "        except SourceChanged:\n            raise\n        except LazyflowError as error:\n",
         "        except LazyflowError as error:\n",
         parity("a_change_is_told_until_a_refresh", backend="duckdb-folder-written"),
