@@ -135,7 +135,7 @@ MUTANTS = (
     ),
     Mutant(
         "quantiles believed to lie where a sample says",
-        "lazyflow/statistics/sampling.py",
+        "lazyflow/statistics/likely.py",
         "        if not is_one and inside > _WIDEST * number:\n",
         "        if False:\n",
         ("tests/test_cases.py::test_columns_of_many_values_follow_the_sample[duckdb]",),

@@ -15,6 +15,7 @@ from lazyflow.plan import Stage
 from lazyflow.source import SourceColumn
 from lazyflow.statistics.builtin import CARDINALITY, HEAD, RANGE, ROWS, SAMPLE, TAIL
 from lazyflow.statistics.edges import edges
+from lazyflow.statistics.likely import LikelyQuery, likely
 from lazyflow.statistics.order import Course, CourseQuery, HeadQuery, TailQuery
 from lazyflow.statistics.queries import (
     MANY,
@@ -27,7 +28,7 @@ from lazyflow.statistics.queries import (
 )
 from lazyflow.statistics.registry import EDGES, CellKey
 from lazyflow.statistics.results import Cell
-from lazyflow.statistics.sampling import LikelyQuery, Sample, SampleQuery, likely
+from lazyflow.statistics.sampling import Sample, SampleQuery
 
 if TYPE_CHECKING:
     from lazyflow.statistics.view import View
