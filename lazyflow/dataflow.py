@@ -116,10 +116,8 @@ class _Shared:
         backend: Backend,
         auto_refresh: bool,
         own: Iterable[Statistic],
-        max_bytes: int,
+        cache: Cache,
         row_numbers_bytes: int,
-        directory: Path | None,
-        disk_bytes: int,
     ) -> None:
         self.auto_refresh = auto_refresh
         self.materialised = None
@@ -130,24 +128,21 @@ class _Shared:
         self.backend = backend
         self.registry = declared_statistics(tuple(own), backend)
         self.source: Source = backend.open(data)
-        disk = None
-        if directory is not None and backend.packages:
-            versions = [
-                f"lazyflow {__version__}",
-                backend.name,
-                *(f"{name} {version(name)}" for name in backend.packages),
-            ]
-            disk = Disk(directory, disk_bytes, ", ".join(versions), self.holds)
-        self.work = Work(backend.run, Cache(max_bytes, disk), row_numbers_bytes)
+        self.work = Work(backend.run, cache, row_numbers_bytes)
         self.compiling = threading.Lock()
         self.plans: LRUCache[Any, Plan] = LRUCache(_PLANS_KEPT)
         self.wants: Memo[object, tuple[Want, ...]] = Memo(STAGES_KEPT)
         self.open_flows = 1
 
-    def holds(self, fingerprint: str) -> bool:
-        """Whether the data is still what a fingerprint says."""
-        current = self.source.fingerprint
-        return current.value == fingerprint and not current.outdated
+
+def _disk(directory: str | PathLike[str] | None, max_bytes: int, backend: Backend) -> Disk | None:
+    """Where a backend's statistics are kept for other processes; None for one that does not say by which versions."""
+    if max_bytes < 1:
+        raise InvalidInput(f"cache_directory_bytes is at least 1, not {max_bytes}")
+    if not directory or not backend.packages:
+        return None
+    versions = [f"lazyflow {__version__}", backend.name, *(f"{name} {version(name)}" for name in backend.packages)]
+    return Disk(Path(directory).expanduser().absolute(), max_bytes, ", ".join(versions))
 
 
 class DataFlow:
@@ -221,26 +216,15 @@ class DataFlow:
         statistics: Iterable[Statistic] = (),
         statistic_budget: float | None = STATISTIC_BUDGET,
     ) -> None:
-        if cache_directory_bytes < 1:
-            raise InvalidInput(f"cache_directory_bytes is at least 1, not {cache_directory_bytes}")
         check_budget(statistic_budget)
-        directory = Path(cache_directory).expanduser().absolute() if cache_directory else None
         if table is not None:
             if not isinstance(source, str | PathLike):
                 raise InvalidInput(f"table {table!r}: tables are named in a DuckDB database file, given by its path")
             source = TableAt(os.fspath(source), table)
         engine = load_backend(backend if backend is not None else choose_backend(source))
         try:
-            self._shared = _Shared(
-                source,
-                engine,
-                auto_refresh,
-                statistics,
-                cache_bytes,
-                row_numbers_bytes,
-                directory,
-                cache_directory_bytes,
-            )
+            cache = Cache(cache_bytes, _disk(cache_directory, cache_directory_bytes, engine))
+            self._shared = _Shared(source, engine, auto_refresh, statistics, cache, row_numbers_bytes)
         except BaseException:
             engine.close()
             raise

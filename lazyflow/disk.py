@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import groupby
 from pathlib import Path
 
@@ -29,14 +29,11 @@ class Disk:
         Bound on the size of all files there, in bytes.
     release
         Who computes: names and versions. What another release wrote is not found.
-    holds
-        Whether the data is still what a fingerprint says: answers to a query that ran over other data are not kept.
     """
 
-    def __init__(self, directory: Path, max_bytes: int, release: str, holds: Callable[[str], bool]) -> None:
+    def __init__(self, directory: Path, max_bytes: int, release: str) -> None:
         self._store = Store(directory, max_bytes)
         self._release = release
-        self._holds = holds
 
     def read(self, keys: Iterable[CellKey]) -> dict[CellKey, Cell]:
         """All that is kept of the scopes of these keys."""
@@ -54,9 +51,6 @@ class Disk:
         """Keep what is durable and no failure."""
         durable = sorted((key for key in cells if key.durable), key=_scope_key)
         for scope, keys in groupby(durable, _scope_key):
-            if not self._holds(scope.fingerprint):
-                log.info("the source has changed since it was opened: what was computed is not kept on disk")
-                return
             lines = [(key, encode_cell(key, cells[key])) for key in keys]
             for part, text in self._parts([(key, line) for key, line in lines if line is not None]):
                 self._store.write(self._subject(scope), part, text)

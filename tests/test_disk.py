@@ -275,8 +275,8 @@ def test_engines_do_not_read_each_others_answers(tmp_path: Path) -> None:
 SCOPE = CellKey("source", "scope", "x", "mean", 1, durable=True)
 
 
-def disk(directory: Path, release: str = "1", holds: Callable[[str], bool] = lambda _: True, bytes: int = MIB) -> Disk:
-    return Disk(directory, bytes, release, holds)
+def disk(directory: Path, release: str = "1", bytes: int = MIB) -> Disk:
+    return Disk(directory, bytes, release)
 
 
 def test_every_part_of_a_key_counts(tmp_path: Path) -> None:
@@ -295,8 +295,6 @@ def test_every_part_of_a_key_counts(tmp_path: Path) -> None:
 def test_only_what_lasts_is_written(tmp_path: Path) -> None:
     passing = SCOPE._replace(durable=False)
     disk(tmp_path / "cache").write({passing: Cell(1), SCOPE: Cell(error=EngineError("no"))})
-    assert files(tmp_path / "cache") == []
-    disk(tmp_path / "cache", holds=lambda fingerprint: False).write({SCOPE: Cell(1)})
     assert files(tmp_path / "cache") == []
     assert disk(tmp_path / "cache").read([passing]) == {}
 
