@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import ibis
+from ibis.backends.sql.compilers.duckdb import compiler
 
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import expression_family, is_arrow, recognise, source_error, unsupported
@@ -21,13 +22,14 @@ from lazyflow.numbering import row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
 from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
+from lazyflow.sql import SOURCE, laid_out
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.registry import Native
 from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles
-from lazyflow_duckdb.opening import Opened, open_arrow, open_database, open_expression, open_files
+from lazyflow_duckdb.opening import OURS, Opened, open_arrow, open_database, open_expression, open_files
 from lazyflow_duckdb.statements import identifier
 
 if TYPE_CHECKING:
@@ -75,6 +77,13 @@ class DuckDBBackend(Backend):
     def ns(self) -> Namespace:
         """Upstream ibis."""
         return ibis
+
+    def sql(self, plan: Plan) -> str:
+        """A view in DuckDB's SQL. Rows without a sort come in the order in which they are read, DuckDB keeps it."""
+        table = plan.named(plan.ordered)
+        ours = type(plan.raw.op()).__name__ == "DatabaseTable" and plan.raw.get_name().startswith(OURS)
+        query = compiler.to_sqlglot(_over(table, plan.raw, SOURCE) if ours else table)
+        return laid_out(query, "duckdb", plan.source.statement)
 
     def open(self, data: Any) -> Source:
         """Open files, a table of a database file, an Arrow table, or an ibis table on DuckDB."""

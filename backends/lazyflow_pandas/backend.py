@@ -49,7 +49,8 @@ class PandasBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=False,
         missing={
-            "times: filters [time ns]": "the pandas executor of xorq has no literal for times of day below microseconds"
+            "times: filters [time ns]": "xorq's executor for pandas has no literal for times of day below microseconds",
+            "views as SQL": "pandas speaks no SQL",
         },
     )
     folding: ClassVar[Folding] = Folding(
