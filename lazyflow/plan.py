@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from lazyflow import expressions as ex
 from lazyflow.conditions import conditions
 from lazyflow.digest import digest
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
+from lazyflow.fields import find_field
 from lazyflow.fingerprint import Fingerprint
 from lazyflow.source import Source, SourceColumn, outside_names
 from lazyflow.state import Sort, State
-from lazyflow.types import COMPARABLE, canonical
+from lazyflow.types import COMPARABLE, canonical, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -74,6 +75,14 @@ class Stage:
             return self.by_name[name]
         except KeyError:
             raise UnknownName.of("column", name, self.by_name) from None
+
+
+class SortKey(NamedTuple):
+    """One key of a sort: the name inside of a column, the names of the fields that lead into it, the direction."""
+
+    column: str
+    fields: tuple[str, ...]
+    descending: bool
 
 
 class Engine(ex.Dialect, Protocol):
@@ -150,16 +159,18 @@ class Plan:
         return self._sorted(lambda table: table)
 
     @property
-    def sort_keys(self) -> tuple[tuple[str, bool], ...]:
-        """Inside names, and whether descending; each column once. With `positional`, ties keep the source's order."""
-        shown = self.stages["shown"]
-        keys = [(shown.column(sort.column).inside, sort.descending) for sort in self.state.sort]
+    def sort_keys(self) -> tuple[SortKey, ...]:
+        """What the rows are sorted by, each column or field once. With `positional`, ties keep the source's order."""
+        shown, keys = self.stages["shown"], []
+        for sort in self.state.sort:
+            column, fields, _ = find_field(sort.column, shown.schema)
+            keys.append(SortKey(shown.column(column).inside, fields, sort.descending))
         if not self.positional:
-            keys += [(column.inside, False) for column in shown.columns]
-        first: dict[str, bool] = {}
-        for name, descending in keys:
-            first.setdefault(name, descending)
-        return tuple(first.items())
+            keys += [SortKey(column.inside, (), False) for column in shown.columns]
+        first: dict[Any, SortKey] = {}
+        for key in keys:
+            first.setdefault((key.column, key.fields), key)
+        return tuple(first.values())
 
     def sql(self) -> str:
         """The view, from cleaning to sort, as one statement of the engine's SQL: run again, it gives all rows in order.
@@ -211,16 +222,17 @@ class Plan:
 
     def sorted_by_keys(self, table: ex.Table) -> ex.Table:
         """The shown table sorted; where it is `positional`, it has a column `ROW_NUMBER`, by which ties are broken."""
-        order = [self._sort_key(table[name], descending) for name, descending in self.sort_keys]
+        order = [self._sort_key(table, key) for key in self.sort_keys]
         if self.positional:
             order.append(table[ROW_NUMBER].asc())
         return table.order_by(order)
 
-    def _sort_key(self, column: ex.Column, descending: bool) -> ex.Column:
+    def _sort_key(self, table: ex.Table, key: SortKey) -> ex.Column:
+        column = ex.inner(self.engine, table[key.column], key.fields)
         if column.type().is_nested():
             column = column.cast("string")
         column = ex.clean(self.ns, column)
-        return column.desc(nulls_first=False) if descending else column.asc(nulls_first=False)
+        return column.desc(nulls_first=False) if key.descending else column.asc(nulls_first=False)
 
 
 def compile_plan(source: Source, state: State, transforms: Transforms, engine: Engine) -> Plan:
@@ -319,9 +331,9 @@ def _filtered(clean: Stage, state: State, leaf: Any, dialect: ex.Dialect) -> Sta
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:
-    column = shown.column(sort.column)
-    if column.kind not in COMPARABLE:
-        raise NotForThisType(f"sort by {sort.column!r}: columns of type {column.type} have no order")
+    type = find_field(sort.column, shown.schema).type
+    if kind(type) not in COMPARABLE:
+        raise NotForThisType(f"sort by {sort.column!r}: columns of type {type} have no order")
 
 
 def check_window(window: object) -> tuple[int, int]:

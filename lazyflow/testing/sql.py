@@ -107,6 +107,7 @@ def test_sql_of_groups(harness: Harness) -> None:
 
 def test_sql_of_fields_of_structs(harness: Harness) -> None:
     check_all(harness, nested(), (State(filters=(item,)) for item in PATHS))
+    check_all(harness, nested(), (State(sort=(Sort("at.inner.deep", descending=down),)) for down in (False, True)))
 
 
 def test_sql_of_sorts_with_ties(harness: Harness) -> None:
