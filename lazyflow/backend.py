@@ -10,7 +10,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, final
 
-from lazyflow.errors import Cancelled, ContractError, EngineError, LazyflowError, PhaseError
+from lazyflow.errors import Cancelled, ContractError, EngineError, LazyflowError, NotForThisEngine, PhaseError
 from lazyflow.expressions import Column, Namespace, literal
 from lazyflow.plan import Plan
 from lazyflow.query import Query
@@ -120,6 +120,18 @@ class Backend(ABC):
     def matches(self, column: Column, pattern: str) -> Column:
         """True where a part of a text is what `pattern`, made by `lazyflow.patterns.plain_pattern`, says."""
         return column.re_search(pattern)
+
+    def sql(self, plan: Plan) -> str:
+        """A view as one statement of the engine's SQL, which gives its rows in order, under their names outside.
+
+        See `Plan.sql`, `Plan.named` and `Source.statement`.
+
+        Raises
+        ------
+        NotForThisEngine
+            If the engine speaks none.
+        """
+        raise NotForThisEngine(f"the {self.name} backend speaks no SQL; that of duckdb writes a view as a statement")
 
     def close(self) -> None:  # noqa: B027 - most engines have nothing to release
         """Release what the backend holds; never what the caller owns."""

@@ -86,6 +86,7 @@ lazyflow show --demo
 lazyflow show --demo --search JFK --filter "dep_delay >= 60" --sort -dep_delay
 lazyflow show flights.parquet --columns origin,dest,dep_delay --rows 20
 lazyflow show airports.duckdb --table flights
+lazyflow show flights.parquet --search JFK --sql
 """
 
 _SERVE_HELP = f"""Serve tables to browsers and programs until Ctrl-C.
@@ -182,6 +183,12 @@ def main() -> None:
 @click.option(
     "--json", "as_json", is_flag=True, help="Write events as JSON, one a line, each with the seconds since the start."
 )
+@click.option(
+    "--sql",
+    "as_sql",
+    is_flag=True,
+    help="Write the view, all its rows and columns, as one statement of the engine's SQL, and show nothing.",
+)
 @cache_options
 @click.option("--debug", is_flag=True, help="Write the log and tracebacks to stderr.")
 def show(
@@ -196,6 +203,7 @@ def show(
     columns: tuple[str, ...],
     statistics: tuple[Any, ...],
     as_json: bool,
+    as_sql: bool,
     cache_directory: str | None,
     cache_directory_bytes: int,
     debug: bool,
@@ -209,13 +217,18 @@ def show(
             f"give one PATH, not {len(paths)}: a folder, or a glob in quotes", click.get_current_context()
         )
     _check_table(table, paths)
-    from lazyflow.show import Request, quiet_others, show_table
+    if as_sql and (as_json or columns):
+        raise click.UsageError("--sql goes without --json and --columns", click.get_current_context())
+    from lazyflow.show import Request, quiet_others, show_sql, show_table
 
     quiet_others(debug)
     cache = {"cache_directory": cache_directory, "cache_directory_bytes": cache_directory_bytes}
     path = next(iter(paths), None)
     asked = Request(path, table, backend, search, filters, sorts, rows, columns, cache, statistics)
-    show_table(asked, as_json, start)
+    if as_sql:
+        show_sql(asked)
+    else:
+        show_table(asked, as_json, start)
 
 
 @main.command(

@@ -8,6 +8,7 @@ LazyflowError
 │   ├── InvalidValue        a value that does not fit its column's type, a window that is no window
 │   │   └── InvalidPattern  a pattern that is none, or that not every engine reads alike
 │   ├── NotForThisType      the operation has no meaning for the type of this column
+│   ├── NotForThisEngine    the engine has no such thing
 │   └── InvalidStatistic    a statistic of the app's own is declared wrongly
 ├── SourceError             the source is missing, empty, truncated or not what it claims to be
 │   └── SourceChanged       its files are no longer those that were opened
@@ -102,6 +103,10 @@ def _short(text: str, most: int) -> str:
 
 class NotForThisType(InvalidInput):
     """The operation has no meaning for the type of this column."""
+
+
+class NotForThisEngine(InvalidInput):
+    """The engine has no such thing; the message says which engine, and what."""
 
 
 class SourceError(LazyflowError):

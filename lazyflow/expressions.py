@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator as op
+from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
@@ -116,6 +117,13 @@ def literal(ns: Namespace, column: Column, value: Any) -> Column:
     if type.is_temporal():
         return ns.literal(str(value)).cast(type)
     return ns.literal(value, type)
+
+
+def inner(dialect: Dialect, column: Column, fields: Iterable[str]) -> Column:
+    """The field to which these names lead, one within the other; the column itself for none."""
+    for name in fields:
+        column = dialect.field(column, name)
+    return column
 
 
 def compare(dialect: Dialect, column: Column, operator: str, position: Position, value: Any) -> Column:

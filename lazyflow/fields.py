@@ -1,4 +1,4 @@
-"""Columns, and fields of structs, by the names that filters give."""
+"""Columns, and fields of structs, by the names that filters and sorts give."""
 
 from __future__ import annotations
 

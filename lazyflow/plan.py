@@ -9,16 +9,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from lazyflow import expressions as ex
 from lazyflow.conditions import conditions
 from lazyflow.digest import digest
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
+from lazyflow.fields import find_field
 from lazyflow.fingerprint import Fingerprint
-from lazyflow.source import Source, SourceColumn
+from lazyflow.source import Source, SourceColumn, outside_names
 from lazyflow.state import Sort, State
-from lazyflow.types import COMPARABLE, canonical
+from lazyflow.types import COMPARABLE, canonical, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -76,6 +77,21 @@ class Stage:
             raise UnknownName.of("column", name, self.by_name) from None
 
 
+class SortKey(NamedTuple):
+    """One key of a sort: the name inside of a column, the names of the fields that lead into it, the direction."""
+
+    column: str
+    fields: tuple[str, ...]
+    descending: bool
+
+
+class Engine(ex.Dialect, Protocol):
+    """What a plan needs to know of its engine."""
+
+    def sql(self, plan: Plan) -> str:
+        """A view as one statement of the engine's SQL."""
+
+
 @dataclass(frozen=True, eq=False)
 class Plan:
     """The stages of a state over a source, as ordinary ibis expressions that the caller may execute or build on.
@@ -86,9 +102,14 @@ class Plan:
 
     source: Source
     state: State
-    ns: ex.Namespace
+    engine: Engine
     stages: Mapping[str, Stage]
     positional: bool
+
+    @property
+    def ns(self) -> ex.Namespace:
+        """The namespace of the expression family."""
+        return self.engine.ns
 
     @property
     def raw(self) -> ex.Table:
@@ -138,16 +159,53 @@ class Plan:
         return self._sorted(lambda table: table)
 
     @property
-    def sort_keys(self) -> tuple[tuple[str, bool], ...]:
-        """Inside names, and whether descending; each column once. With `positional`, ties keep the source's order."""
-        shown = self.stages["shown"]
-        keys = [(shown.column(sort.column).inside, sort.descending) for sort in self.state.sort]
+    def sort_keys(self) -> tuple[SortKey, ...]:
+        """What the rows are sorted by, each column or field once. With `positional`, ties keep the source's order."""
+        shown, keys = self.stages["shown"], []
+        for sort in self.state.sort:
+            column, fields, _ = find_field(sort.column, shown.schema)
+            keys.append(SortKey(shown.column(column).inside, fields, sort.descending))
         if not self.positional:
-            keys += [(column.inside, False) for column in shown.columns]
-        first: dict[str, bool] = {}
-        for name, descending in keys:
-            first.setdefault(name, descending)
-        return tuple(first.items())
+            keys += [SortKey(column.inside, (), False) for column in shown.columns]
+        first: dict[Any, SortKey] = {}
+        for key in keys:
+            first.setdefault((key.column, key.fields), key)
+        return tuple(first.values())
+
+    def sql(self) -> str:
+        """The view, from cleaning to sort, as one statement of the engine's SQL: run again, it gives all rows in order.
+
+        On DuckDB, files are read by the statement itself, and a table of a database or of a connection goes by its own
+        name. All else (frames, Arrow tables, what was copied at opening; on xorq, every source) whoever runs it brings
+        as a table named `source`: `plan.raw.to_pyarrow()`. The docs say under which settings rows keep their order.
+
+        Raises
+        ------
+        NotForThisEngine
+            If the engine speaks no SQL, as pandas.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from lazyflow import DataFlow, Filter
+        >>> with DataFlow(pa.table({"delay": [5, None, 90]})) as flow:
+        ...     print(flow.compile(State(filters=[Filter("delay", ">", 60)])).sql())
+        SELECT
+          *
+        FROM "source" AS "t0"
+        WHERE
+          "t0"."delay" > 60 AND "t0"."delay" IS NOT NULL
+        """
+        return self.engine.sql(self)
+
+    def named(self, table: ex.Table) -> ex.Table:
+        """A table that has the shown columns, under the names that callers see.
+
+        A name that SQL cannot write, an empty one or one with NUL in it, stays the one inside.
+        """
+        columns = self.stages["shown"].columns
+        names = outside_names(c.name if c.name and "\0" not in c.name else c.inside for c in columns)
+        return table.select([table[c.inside].name(name) for c, name in zip(columns, names, strict=True)])
 
     def window(self, start: int, stop: int) -> ex.Table:
         """Rows `start` to `stop` (exclusive, counted from 0) of the ordered table."""
@@ -164,19 +222,20 @@ class Plan:
 
     def sorted_by_keys(self, table: ex.Table) -> ex.Table:
         """The shown table sorted; where it is `positional`, it has a column `ROW_NUMBER`, by which ties are broken."""
-        order = [self._sort_key(table[name], descending) for name, descending in self.sort_keys]
+        order = [self._sort_key(table, key) for key in self.sort_keys]
         if self.positional:
             order.append(table[ROW_NUMBER].asc())
         return table.order_by(order)
 
-    def _sort_key(self, column: ex.Column, descending: bool) -> ex.Column:
+    def _sort_key(self, table: ex.Table, key: SortKey) -> ex.Column:
+        column = ex.inner(self.engine, table[key.column], key.fields)
         if column.type().is_nested():
             column = column.cast("string")
         column = ex.clean(self.ns, column)
-        return column.desc(nulls_first=False) if descending else column.asc(nulls_first=False)
+        return column.desc(nulls_first=False) if key.descending else column.asc(nulls_first=False)
 
 
-def compile_plan(source: Source, state: State, transforms: Transforms, dialect: ex.Dialect) -> Plan:
+def compile_plan(source: Source, state: State, transforms: Transforms, engine: Engine) -> Plan:
     """The plan of `state` over `source`.
 
     Raises
@@ -186,18 +245,18 @@ def compile_plan(source: Source, state: State, transforms: Transforms, dialect: 
     TransformError
         Where the cleaning or the post-processing fails.
     """
-    ns = dialect.ns
+    ns = engine.ns
     leaf = source.table.op()
     raw = Stage(source.table, source.columns, *digest(source.table, leaf), source.fingerprint)
     clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, leaf, ns)
-    filtered = _filtered(clean, state, leaf, dialect)
+    filtered = _filtered(clean, state, leaf, engine)
     shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, leaf, ns)
     for sort in state.sort:
         _check_sort(sort, shown)
     transformed = shown is not filtered or clean is not raw
     positional = source.positional and (not transformed or row_wise(shown.table, source.table))
     stages = {"raw": raw, "clean": clean, "filtered": filtered, "shown": shown}
-    return Plan(source, state, ns, stages, positional)
+    return Plan(source, state, engine, stages, positional)
 
 
 def row_wise(table: ex.Table, leaf: ex.Table) -> bool:
@@ -272,9 +331,9 @@ def _filtered(clean: Stage, state: State, leaf: Any, dialect: ex.Dialect) -> Sta
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:
-    column = shown.column(sort.column)
-    if column.kind not in COMPARABLE:
-        raise NotForThisType(f"sort by {sort.column!r}: columns of type {column.type} have no order")
+    type = find_field(sort.column, shown.schema).type
+    if kind(type) not in COMPARABLE:
+        raise NotForThisType(f"sort by {sort.column!r}: columns of type {type} have no order")
 
 
 def check_window(window: object) -> tuple[int, int]:

@@ -53,6 +53,8 @@ class Source:
         `PrepareQuery`. Only of use where the source is positional too.
     materialised
         Why the rows were copied when the source was opened; None where they are read where they lie.
+    statement
+        The table as a query in the engine's SQL that stands by itself; None where there is none.
     """
 
     table: Table
@@ -61,6 +63,7 @@ class Source:
     positional: bool = False
     numbered: bool = False
     materialised: str | None = None
+    statement: str | None = None
 
     @property
     def schema(self) -> Mapping[str, pa.DataType]:

@@ -99,6 +99,8 @@ Condition: TypeAlias = Filter | Sequence[Filter]
 class Sort(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """One sort key; missing values come last in both directions, ties keep the source's order.
 
+    `column` is the name of a column of the shown table, or of a field in a struct, as in `address.city`.
+
     >>> Sort("dep_delay", descending=True)
     Sort(column='dep_delay', descending=True)
     """

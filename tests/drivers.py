@@ -11,6 +11,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import pyarrow as pa
+
+from lazyflow.plan import Plan
 from lazyflow.testing import Harness
 
 _open_logs: list[list[str]] = []
@@ -51,6 +54,30 @@ def as_it_is(table: Any) -> Any:
     return table
 
 
+def run_on_duckdb(plan: Plan) -> pa.Table:
+    """Under DuckDB's own settings, far from the zone in which ours are."""
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET TimeZone = 'Asia/Tokyo'")
+        if plan.source.statement is None:
+            opened = plan.raw.get_backend().con.sql(f"SELECT * FROM {plan.raw.get_name()}")
+            connection.register("source", opened.to_arrow_table())
+        return connection.sql(plan.sql()).to_arrow_table()
+
+
+def run_on_datafusion(plan: Plan) -> pa.Table:
+    """In a session that keeps the order of rows."""
+    import xorq.api as xo
+
+    source, session = plan.raw.to_pyarrow(), xo.connect().con
+    batches = source.to_batches(max_chunksize=1_000) or [pa.RecordBatch.from_pylist([], source.schema)]
+    session.sql("SET datafusion.execution.target_partitions = 1").collect()
+    session.register_record_batches("source", [batches])
+    result = session.sql(plan.sql())
+    return pa.Table.from_batches([batch.to_pyarrow() for batch in result.execute_stream()], result.schema())
+
+
 @functools.cache
 def duckdb() -> Harness:
     from duckdb import DuckDBPyConnection
@@ -58,7 +85,7 @@ def duckdb() -> Harness:
 
     for method in ("sql", "query", "execute", "executemany"):
         reporting(DuckDBPyConnection, method, lambda connection, statement="", *_, **__: statement)
-    return Harness(DuckDBBackend, as_it_is, queries)
+    return Harness(DuckDBBackend, as_it_is, queries, run_on_duckdb)
 
 
 @functools.cache
@@ -67,7 +94,7 @@ def xorq() -> Harness:
     from xorq_datafusion import SessionContext
 
     reporting(SessionContext, "sql", lambda session, statement, *_: statement)
-    return Harness(XorqBackend, as_it_is, queries)
+    return Harness(XorqBackend, as_it_is, queries, run_on_datafusion)
 
 
 @functools.cache

@@ -47,7 +47,7 @@ CASES = "".join(
     f"from lazyflow.testing.{name} import *\n"
     for name in (
         *("phases", "generations", "forks", "isolation", "streams", "wide", "deep", "own_statistics", "budgets"),
-        *("sources", "folders", "sampled"),
+        *("sources", "folders", "sampled", "sorting", "sql"),
     )
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
@@ -746,6 +746,27 @@ MUTANTS = (
         "    log = path.with_name(",
         "    path.open('rb').close()\n    log = path.with_name(",
         ("tests/test_show_sources.py::test_a_database_that_somebody_writes_to",),
+    ),
+    Mutant(
+        "the fields of a struct are one sort key",
+        "lazyflow/plan.py",
+        "first.setdefault((key.column, key.fields), key)",
+        "first.setdefault(key.column, key)",
+        parity("sort_by_fields_of_structs", backend="duckdb-at.inner.deep"),
+    ),
+    Mutant(
+        "the SQL of a view forgets its sort",
+        "backends/lazyflow_duckdb/backend.py",
+        "        table = plan.named(plan.ordered)\n",
+        "        table = plan.named(plan.shown)\n",
+        parity("sql_of_sorts_with_ties"),
+    ),
+    Mutant(
+        "the SQL of a view indents names",
+        "lazyflow/sql.py",
+        'if node.key == "identifier" and "\\n" in node.name:',
+        "if False:",
+        parity("sql_of_names", backend="duckdb-lines"),
     ),
 )
 

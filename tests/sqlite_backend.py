@@ -95,6 +95,7 @@ class SQLiteBackend(Backend):
         | dict.fromkeys(
             ("sources: whole numbers of json", "integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE
         )
+        | {"views as SQL": "what ibis writes for SQLite calls functions that Python lends to a connection"}
         | dict.fromkeys(
             (
                 "text: parts of text [text]",

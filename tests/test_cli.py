@@ -508,6 +508,7 @@ def test_or_makes_a_group() -> None:
         ("-odd", [("-odd", False)]),
         ("--odd", [("-odd", True)]),
         ("-air time", [("air time", True)]),
+        ("-at.town,n", [("at.town", True), ("n", False)]),
     ],
 )
 def test_sort_keys(text: str, keys: list[tuple[str, bool]]) -> None:

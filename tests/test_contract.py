@@ -106,6 +106,7 @@ EXPORTED = [
     "InvalidValue",
     "LazyflowError",
     "Native",
+    "NotForThisEngine",
     "NotForThisType",
     "OutOfTime",
     "PhaseError",

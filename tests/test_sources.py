@@ -438,3 +438,16 @@ def test_a_changed_file_is_seen_after_refresh(tmp_path: Path) -> None:
                 step.resolve()
             assert flow.apply(lf.State()).resolve()["raw"].rows.value == 10
         parquet(tmp_path)
+
+
+def test_missing_values_come_last_whatever_the_connection_was_told() -> None:
+    import ibis
+
+    connection = ibis.duckdb.connect()
+    connection.create_table("given", pa.table({"x": [3, None, 1]}))
+    connection.con.execute("SET GLOBAL default_null_order = 'nulls_first'")
+    with lf.DataFlow(connection.table("given")) as flow:
+        for descending, due in ((False, [1, 3, None]), (True, [3, 1, None])):
+            state = lf.State(sort=[lf.Sort("x", descending)])
+            assert flow.rows(state, (0, 3))["x"].to_pylist() == due
+            assert connection.con.sql(flow.compile(state).sql()).fetchall() == [(value,) for value in due]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import duckdb
 import ibis
+from ibis.backends.sql.compilers.duckdb import compiler
 
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import expression_family, is_arrow, recognise, source_error, unsupported
@@ -21,14 +22,15 @@ from lazyflow.numbering import row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
 from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
+from lazyflow.sql import SOURCE, laid_out
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.registry import Native
 from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles
-from lazyflow_duckdb.opening import Opened, open_arrow, open_database, open_expression, open_files
-from lazyflow_duckdb.statements import identifier
+from lazyflow_duckdb.opening import OURS, Opened, open_arrow, open_database, open_expression, open_files
+from lazyflow_duckdb.statements import Explicit, compiled, identifier
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -75,6 +77,13 @@ class DuckDBBackend(Backend):
     def ns(self) -> Namespace:
         """Upstream ibis."""
         return ibis
+
+    def sql(self, plan: Plan) -> str:
+        """A view in DuckDB's SQL. Rows without a sort come in the order in which they are read, DuckDB keeps it."""
+        table = plan.named(plan.ordered)
+        ours = type(plan.raw.op()).__name__ == "DatabaseTable" and plan.raw.get_name().startswith(OURS)
+        query = compiler.to_sqlglot(_over(table, plan.raw, SOURCE) if ours else table)
+        return laid_out(query, Explicit, plan.source.statement)
 
     def open(self, data: Any) -> Source:
         """Open files, a table of a database file, an Arrow table, or an ibis table on DuckDB."""
@@ -137,21 +146,21 @@ class DuckDBBackend(Backend):
         if isinstance(query, SampleQuery) and opened.numbering is not None:
             rows = opened.numbering.some(cursor, query.numbers)
             scope = _over(query.expression, opened.source.table, _ROWS)
-            return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT * FROM ({_sql(scope)})'
+            return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT * FROM ({compiled(scope)})'
         if not isinstance(query, RowsQuery):
-            return _sql(query.expression)
+            return compiled(query.expression)
         plan = query.plan
         selected = ", ".join(map(identifier, query.inside))
         if query.numbers is not None and opened.numbering is not None:
             rows = opened.numbering.some(cursor, query.numbers)
             # Materialised, since DuckDB would else search and filter while it scans, before it looks at the numbers.
             return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT {selected} FROM ({self._shown(plan)})'
-        ordered = self._statements.get_or(plan, lambda: _sql(plan.ordered))
+        ordered = self._statements.get_or(plan, lambda: compiled(plan.ordered))
         return f"SELECT {selected} FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _shown(self, plan: Plan) -> str:
         """A view's shown table as SQL over rows that go by the name `_ROWS`."""
-        return self._by_number.get_or(plan, lambda: _sql(_over(plan.shown, plan.raw, _ROWS)))
+        return self._by_number.get_or(plan, lambda: compiled(_over(plan.shown, plan.raw, _ROWS)))
 
     def _counting(self, query: ValueCountsQuery) -> str:
         """Value counts over a scope: of the long statement only the scope differs from view to view.
@@ -162,10 +171,10 @@ class DuckDBBackend(Backend):
         schema = table.schema()
 
         def compile_template() -> str:
-            return _sql(_over(query.expression, table, _SCOPE))
+            return compiled(_over(query.expression, table, _SCOPE))
 
         template = self._templates.get_or(schema, compile_template)
-        return f'WITH "{_SCOPE}" AS ({_sql(table)}) SELECT * FROM ({template})'
+        return f'WITH "{_SCOPE}" AS ({compiled(table)}) SELECT * FROM ({template})'
 
     def _engine(self) -> Any:
         """Our own in-memory engine, made when first needed."""
@@ -188,19 +197,15 @@ def _preparing(query: PrepareQuery, opened: Opened) -> str:
     """The row numbers of a view as SQL: those that the source has, or its rows counted."""
     numbered = opened.numbering.all if opened.numbering is not None else None
     if numbered is None:
-        return _sql(query.expression)
+        return compiled(query.expression)
     schema = dict(query.plan.raw.schema().items()) | {ROW_NUMBER: "int64"}
-    ordered = _sql(row_numbers(query.plan, ibis.table(schema, name=_NUMBERED)))
+    ordered = compiled(row_numbers(query.plan, ibis.table(schema, name=_NUMBERED)))
     return f'WITH "{_NUMBERED}" AS NOT MATERIALIZED ({numbered}) SELECT * FROM ({ordered})'
 
 
 def _over(expression: Table, table: Table, name: str) -> Table:
     """An expression over `table` as one over whatever has that name."""
     return expression.op().replace({table.op(): ibis.table(table.schema(), name=name).op()}).to_expr()
-
-
-def _sql(table: Table) -> str:
-    return str(ibis.to_sql(table, dialect="duckdb", pretty=False))
 
 
 def _interrupt(cursor: duckdb.DuckDBPyConnection, done: threading.Event) -> None:

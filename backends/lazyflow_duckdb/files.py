@@ -70,15 +70,26 @@ class Scan:
     numbered: bool = False
 
     @property
+    def standing(self) -> str:
+        """The same as `statement`, for other connections, or for one that has the database as its own."""
+        inside = inside_names(outside_names(self.names))
+        plain = all(value == identifier(name) for value, name in zip(self.values, inside, strict=True))
+        table = self.table if self.attached is None else self.table.removeprefix(f"{self.attached}.")
+        return f"SELECT {'*' if plain else self._columns} FROM {table}"
+
+    @property
     def statement(self) -> str:
         """The source's columns under their inside names, as SQL."""
         return self.over(f"SELECT * FROM {self.table}")
 
     def over(self, statement: str, *also: str) -> str:
         """The same over what gives the columns of the table; `also` are names of further columns of it."""
+        return f"SELECT {', '.join([self._columns, *map(identifier, also)])} FROM ({statement})"
+
+    @property
+    def _columns(self) -> str:
         inside = inside_names(outside_names(self.names))
-        columns = [f"{value} AS {identifier(name)}" for value, name in zip(self.values, inside, strict=True)]
-        return f"SELECT {', '.join([*columns, *map(identifier, also)])} FROM ({statement})"
+        return ", ".join(f"{value} AS {identifier(name)}" for value, name in zip(self.values, inside, strict=True))
 
 
 def scan_files(connection: duckdb.DuckDBPyConnection, files: Files, names: Sequence[str] | None = None) -> Scan:

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
 _names = itertools.count(1)
 
+OURS = "lazyflow_"
+"""What the names of our own views and tables begin with."""
+
 NO_ORDER = "its rows come in no order that repeats, or one connection alone sees them: they are copied once"
 """Why a join, an aggregate or a temporary table is materialised."""
 
@@ -104,14 +107,21 @@ def _open_view(
 ) -> Opened:
     if not scan.names:
         raise SourceError("the source has no columns")
-    view = f"lazyflow_{next(_names)}"
+    view = f"{OURS}{next(_names)}"
     engine.con.execute(f"CREATE VIEW {view} AS {scan.statement}")
     table = engine.table(view)
     columns = _columns(scan.names, table)
     if schema is not None:  # those of partitions follow
         columns = (*map(_as_written, columns, schema.types), *columns[len(schema.types) :])
-    numbered = numbering is not None
-    source = Source(table, columns, fingerprint, positional=True, numbered=numbered, materialised=materialised)
+    source = Source(
+        table,
+        columns,
+        fingerprint,
+        positional=True,
+        numbered=numbering is not None,
+        materialised=materialised,
+        statement=scan.standing if materialised is None else None,
+    )
 
     def release() -> None:
         engine.con.execute(f"DROP VIEW {view}")
@@ -151,7 +161,7 @@ def open_arrow(
             column = column.cast(pa.int64())  # DuckDB's intervals do not come back as durations
         arrays.append(column)
     lent = pa.table(arrays, names=plain.column_names)
-    name = f"lazyflow_{next(_names)}"
+    name = f"{OURS}{next(_names)}"
     engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
     table = engine.table(name)
     identity = fingerprint or Fingerprint.of_opening()

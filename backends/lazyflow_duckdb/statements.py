@@ -7,8 +7,29 @@ from pathlib import Path
 
 import duckdb
 import sqlglot as sg
+from ibis.backends.sql.compilers.duckdb import compiler
+
+from lazyflow.expressions import Table
+
+
+class Explicit(compiler.dialect):  # type: ignore[misc]
+    """DuckDB's SQL that says where missing values come: a connection may have been told otherwise."""
+
+    class Generator(compiler.dialect.Generator):  # type: ignore[misc]
+        """What writes it."""
+
+        def ordered_sql(self, expression: sg.exp.Ordered) -> str:
+            """One key of a sort."""
+            text: str = super().ordered_sql(expression)
+            return text if text.endswith((" NULLS FIRST", " NULLS LAST")) else f"{text} NULLS LAST"
+
 
 _FUNCTIONS = {"csv": "read_csv", "json": "read_json", "parquet": "read_parquet"}
+
+
+def compiled(table: Table) -> str:
+    """A table expression as SQL."""
+    return str(compiler.to_sqlglot(table).sql(Explicit))
 
 
 def identifier(name: str) -> str:

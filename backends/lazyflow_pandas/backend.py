@@ -49,7 +49,8 @@ class PandasBackend(Backend):
     capabilities: ClassVar[Capabilities] = Capabilities(
         interrupts=False,
         missing={
-            "times: filters [time ns]": "the pandas executor of xorq has no literal for times of day below microseconds"
+            "times: filters [time ns]": "xorq's executor for pandas has no literal for times of day below microseconds",
+            "views as SQL": "pandas speaks no SQL",
         },
     )
     folding: ClassVar[Folding] = Folding(
@@ -184,10 +185,13 @@ class PandasBackend(Backend):
         """The row numbers of a plan's ordered table; Arrow's sort is stable, by code point, and puts NULL last."""
 
         def sort() -> pa.Array:
-            keys = [(name, "descending" if descending else "ascending") for name, descending in plan.sort_keys]
             token.check()
-            sortable = pa.table({name: _sortable(rows[name]) for name, _ in keys})
-            return pc.sort_indices(sortable, sort_keys=keys, null_placement="at_end")
+            keys, columns = [], {}
+            for number, (column, fields, descending) in enumerate(plan.sort_keys):
+                values = pc.struct_field(rows[column], list(fields)) if fields else rows[column]
+                columns[str(number)] = _sortable(values)
+                keys.append((str(number), "descending" if descending else "ascending"))
+            return pc.sort_indices(pa.table(columns), sort_keys=keys, null_placement="at_end")
 
         return self._orders.get_or(plan, sort)
 

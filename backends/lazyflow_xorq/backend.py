@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import pyarrow as pa
 import xorq.vendor.ibis as ibis
+from xorq.backends.xorq_datafusion.compiler import compiler
 
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import expression_family, is_arrow, recognise, source_error, unsupported
@@ -21,6 +22,7 @@ from lazyflow.numbering import carried_along, in_source_order, row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
 from lazyflow.query import PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
+from lazyflow.sql import SOURCE, laid_out
 from lazyflow.statistics.order import OrderQuery
 from lazyflow.statistics.queries import ValueCountsQuery
 from lazyflow.statistics.sampling import SampleQuery, Sampling
@@ -79,6 +81,15 @@ class XorqBackend(Backend):
     def matches(self, column: Column, pattern: str) -> Column:
         r"""As the pattern says; `\b` bounds words of ASCII, as RE2 has it, which Rust must be told."""
         return column.re_search(_ESCAPE.sub(lambda found: r"(?-u:\b)" if found[1] == "b" else found[0], pattern))
+
+    def sql(self, plan: Plan) -> str:
+        """A view in DataFusion's SQL, over a table `source`."""
+        source = ibis.table(plan.raw.schema(), name=SOURCE)
+        view = plan.named(plan.ordered).op().replace({plan.raw.op(): source.op()}).to_expr()
+        query = compiler.to_sqlglot(view)
+        if plan.positional:
+            query.add_comments(["the order of the source is kept where datafusion.execution.target_partitions = 1"])
+        return laid_out(query, compiler.dialect)
 
     def open(self, data: Any) -> Source:
         """Open files, a table of a DuckDB database file, an Arrow table, a xorq expression, or a build of one."""

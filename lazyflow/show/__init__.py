@@ -40,6 +40,13 @@ class Request:
     cache: Mapping[str, Any] = field(default_factory=dict)
     statistics: tuple[Statistic, ...] = ()
 
+    @property
+    def name(self) -> str:
+        """What is shown, as its heading says it."""
+        if self.path is None:
+            return DEMO
+        return self.path if self.table is None else f"{self.path} {self.table}"
+
 
 class Output(Protocol):
     """Where it is shown. The methods are called in this order, `statistics` any number of times."""
@@ -74,29 +81,38 @@ def show_table(request: Request, as_json: bool, start: float) -> None:
     """
     output: Output = Events(sys.stdout, start) if as_json else Page(sys.stdout, start)
     try:
-        if request.path is None:
-            name = DEMO
-            flow = DataFlow(demo_frame(), backend=request.backend or "duckdb", statistics=request.statistics)
-        else:
-            name = request.path if request.table is None else f"{request.path} {request.table}"
-            given = {"table": request.table, "statistics": request.statistics, **request.cache}
-            flow = DataFlow(request.path, request.backend, **given)
-        with flow:
-            output.opened(flow, name)
+        with _open(request) as flow:
+            output.opened(flow, request.name)
             asyncio.run(_show(flow, request, output))
     finally:
         output.close()
 
 
-async def _show(flow: DataFlow, request: Request, output: Output) -> None:
-    columns = parse_columns(request.columns, flow.schema)
-    state = State(
+def show_sql(request: Request) -> None:
+    """Write the view, all of its rows and columns, as one statement of the engine's SQL to stdout."""
+    with _open(request) as flow:
+        sys.stdout.write(flow.compile(_state(flow, request)).sql() + "\n")
+
+
+def _open(request: Request) -> DataFlow:
+    if request.path is None:
+        return DataFlow(demo_frame(), backend=request.backend or "duckdb", statistics=request.statistics)
+    given = {"table": request.table, "statistics": request.statistics, **request.cache}
+    return DataFlow(request.path, request.backend, **given)
+
+
+def _state(flow: DataFlow, request: Request) -> State:
+    return State(
         search=request.search,
         filters=tuple(parse_filter(text, flow.schema) for text in request.filters),
         sort=tuple(key for text in request.sorts for key in parse_sort(text, flow.schema)),
     )
+
+
+async def _show(flow: DataFlow, request: Request, output: Output) -> None:
+    columns = parse_columns(request.columns, flow.schema)
     try:
-        async for update in flow.stream(state, (0, request.rows), columns):
+        async for update in flow.stream(_state(flow, request), (0, request.rows), columns):
             if update.phase == "rows":
                 output.rows(update.step, columns)
             if _known(update.statistics, columns):

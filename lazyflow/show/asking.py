@@ -110,6 +110,8 @@ def _is_condition(text: str, schema: Schema) -> bool:
 def parse_sort(text: str, schema: Schema) -> list[Sort]:
     """The sort keys that `column`, `-column` or several with commas between say; a minus is from high to low.
 
+    A column is the name of one, or of a field in a struct, as in `address.city`.
+
     >>> parse_sort("-dep_delay, origin", {"dep_delay": None, "origin": None})
     [Sort(column='dep_delay', descending=True), Sort(column='origin', descending=False)]
     """
@@ -117,8 +119,10 @@ def parse_sort(text: str, schema: Schema) -> list[Sort]:
     for name in split_names(text, schema):
         descending = name.startswith("-") and name not in schema
         column = name[1:].strip() if descending else name
-        if column not in schema:
-            raise UnknownName(f"sort {text!r}: {UnknownName.of('column', column, schema)}")
+        try:
+            find_field(column, schema)
+        except UnknownName as error:
+            raise UnknownName(f"sort {text!r}: {error}") from error
         keys.append(Sort(column, descending))
     return keys
 

@@ -28,8 +28,9 @@ def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
     widest = max(8, min(WIDEST, width // 2))
     state = step.plan.state
     filters = [item for group in state.filters for item in ([group] if isinstance(group, Filter) else group)]
-    clean = step.plan.stages["clean"].schema
-    asked = [find_field(item.column, clean).column for item in filters] + [key.column for key in state.sort]
+    clean, of_shown = step.plan.stages["clean"].schema, step.plan.schema
+    asked = [find_field(item.column, clean).column for item in filters]
+    asked += [find_field(key.column, of_shown).column for key in state.sort]
     urgent = [] if columns else [names.index(name) for name in asked if name in names]
     part = cache(lambda index: _column(names[index], step.rows[names[index]], widest))
     chosen = fitting(lambda index: part(index).width, len(names), width, urgent)

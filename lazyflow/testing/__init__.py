@@ -28,6 +28,7 @@ MODULES = (
     "streams",
     "sources",
     "folders",
+    "sql",
 )
 """The modules with cases, one subject each."""
 

@@ -79,7 +79,8 @@ _STRUCT = pa.struct(
 )
 
 
-def _nested() -> pa.Table:
+def nested() -> pa.Table:
+    """Structs within structs, some of them missing, beside a column that is called like a field."""
     noon = dt.datetime(2020, 5, 1, 12, tzinfo=dt.UTC)
     whole = {"city": "Rome", "number": 2**53 + 1, "price": Decimal("1.50"), "day": dt.date(2020, 5, 1)}
     values = [
@@ -113,7 +114,7 @@ PATHS = [
 
 @pytest.mark.family("nested fields")
 def test_fields_of_structs(harness: Harness) -> None:
-    table = _nested()
+    table = nested()
     with harness.flow(table) as flow, Disagreements() as wrong:
         for item in PATHS:
             state = State(filters=(item,))
@@ -128,7 +129,7 @@ def test_fields_of_structs(harness: Harness) -> None:
 
 @pytest.mark.family("nested fields")
 def test_text_in_a_struct(harness: Harness) -> None:
-    table = _nested().drop_columns(["at.city"])
+    table = nested().drop_columns(["at.city"])
     texts = [
         ("==", "Rome"),
         ("contains", "om"),
@@ -157,5 +158,5 @@ def test_text_in_a_struct(harness: Harness) -> None:
     ids=str,
 )
 def test_a_path_that_leads_nowhere(harness: Harness, item: Filter, error: type[Exception], message: str) -> None:
-    with harness.flow(_nested()) as flow, pytest.raises(error, match=message):
+    with harness.flow(nested()) as flow, pytest.raises(error, match=message):
         flow.compile(State(filters=(item,)))

@@ -150,7 +150,7 @@ def ordered(shown: Frame, sort: Sequence[Sort]) -> Frame:
     """The rows in order: missing last in both directions, ties in the order of the source."""
     rows = list(range(shown.length))
     for item in reversed(sort):  # sorting by the least key first: Python's sort keeps the order of ties
-        cells = shown[item.column].values
+        cells = shown.named(item.column).values
         there = [row for row in rows if cells[row] is not None]
         there.sort(key=lambda row: cells[row], reverse=item.descending)
         rows = there + [row for row in rows if cells[row] is None]

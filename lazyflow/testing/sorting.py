@@ -11,6 +11,7 @@ from lazyflow.errors import NotForThisType, UnknownName
 from lazyflow.state import Sort, State
 from lazyflow.testing import judge
 from lazyflow.testing.check import check_rows
+from lazyflow.testing.groups import nested
 from lazyflow.testing.harness import Harness
 from lazyflow.testing.scalars import INF, NAN, SAMPLES, Sample, each
 
@@ -70,6 +71,49 @@ def test_sort_of_what_is_all_missing_keeps_the_order(harness: Harness, descendin
     with harness.flow(table) as flow:
         for name in ("x", "f"):
             check_rows(flow, State(sort=(Sort(name, descending),)), judge.frame(table))
+
+
+FIELDS = ("at.number", "at.price", "at.day", "at.inner.deep", "at.inner.when", "at.city", "words.first")
+
+
+@pytest.mark.family("nested fields")
+@pytest.mark.parametrize("field", FIELDS)
+def test_sort_by_fields_of_structs(harness: Harness, field: str) -> None:
+    """A missing struct has no field; a column that is called like one comes first."""
+    words = [{"first": word} for word in ("b", "a", "B", None, "é")]
+    table = nested().append_column("words", pa.array(words, pa.struct([("first", pa.string())])))
+    many = pa.concat_tables([table] * 3)
+    with harness.flow(many) as flow:
+        twice = (Sort("at.city", True), Sort(field), Sort(field, True))
+        for sort in ((Sort(field),), (Sort(field, True),), (Sort("at.day"), Sort(field)), twice):
+            state = State(sort=sort)
+            check_rows(flow, state, judge.view(many, state))
+            step = flow.apply(state, (0, 2))
+            if step.prepare():
+                check_rows(flow, state, judge.view(many, state), (4, 11))
+
+
+@pytest.mark.family("nested fields")
+def test_sort_by_a_field_of_a_searched_view(harness: Harness) -> None:
+    table = nested()
+    state = State(search="z", sort=(Sort("at.inner.deep", True),))
+    with harness.flow(table) as flow:
+        check_rows(flow, state, judge.view(table, state))
+
+
+@pytest.mark.family("nested fields")
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        ("at.town", UnknownName, "unknown field of 'at' 'town'"),
+        ("at", NotForThisType, "sort by 'at': columns of type struct"),
+        ("at.inner.list", NotForThisType, "sort by 'at.inner.list': columns of type list"),
+        ("row.x", UnknownName, "unknown column 'row.x'"),
+    ],
+)
+def test_sort_by_a_path_that_leads_nowhere(harness: Harness, column: str, error: type[Exception], message: str) -> None:
+    with harness.flow(nested()) as flow, pytest.raises(error, match=message):
+        flow.compile(State(sort=(Sort(column),)))
 
 
 @pytest.mark.family("other types")
