@@ -56,8 +56,8 @@ def _no_row(table: ex.Table) -> ex.Column:
 
 
 def _filter(table: ex.Table, columns: Columns, item: Filter, dialect: ex.Dialect) -> ex.Column:
-    name, fields, type = find_field(item.column, {name: column.type for name, column in columns.items()})
-    column = ex.inner(dialect, table[columns[name].inside], fields)
+    name, places, type = find_field(item.column, {name: column.type for name, column in columns.items()})
+    column = ex.inner(dialect, table[columns[name].inside], places)
     where = f"filter on {item.column!r}"
     if item.operator == "is missing":
         return ex.absent(column)

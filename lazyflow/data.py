@@ -121,28 +121,44 @@ def arrow_from_frame(frame: Any) -> pa.Table:
     """A pandas frame as an Arrow table, its index in front where it carries information; NaN becomes NULL.
 
     An index carries information unless it is an unnamed 0, 1, 2, ... A level without a name is called `index`, or
-    `level_<n>` among several.
+    `level_<n>` among several. A column of objects of no common type, or of a type that Arrow lacks, becomes text.
 
     Raises
     ------
     SourceError
-        If a column holds what Arrow has no type for; the message names the column.
+        If a column holds what has no text either; the message names the column.
     """
     import pyarrow as pa
 
     levels = _index_levels(frame.index)
     names = [name for name, _ in levels] + list(frame.columns)
     series = [level for _, level in levels] + [frame.iloc[:, position] for position in range(frame.shape[1])]
-    arrays = []
-    for name, values in zip(names, series, strict=True):
-        try:
-            arrays.append(pa.Array.from_pandas(values))
-        except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-            raise SourceError(f"column {name!r} of the frame has values of no common type: {error}") from error
-    arrays = [array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array]) for array in arrays]
+    arrays = [_arrow_column(name, values) for name, values in zip(names, series, strict=True)]
     if not arrays:
         raise SourceError("the frame has no columns")
-    return pa.Table.from_arrays(arrays, names=[str(name) for name in names])
+    return pa.Table.from_arrays(arrays, names=[_text(name) for name in names])
+
+
+def _arrow_column(name: object, values: Any) -> pa.ChunkedArray:
+    import pyarrow as pa
+
+    if str(values.dtype).startswith("Sparse"):
+        values = values.sparse.to_dense()
+    try:
+        array = pa.Array.from_pandas(values)
+    except (pa.ArrowException, TypeError, ValueError, OverflowError):
+        array = None
+    if array is None or str(values.dtype).startswith("period"):  # of which Arrow keeps numbers
+        try:
+            array = pa.array(values.astype(object).map(_text, na_action="ignore"), pa.string(), from_pandas=True)
+        except Exception as error:  # whatever objects of the caller's do
+            raise SourceError(f"column {name!r} of the frame has values without a text: {error}") from error
+    return array if isinstance(array, pa.ChunkedArray) else pa.chunked_array([array])
+
+
+def _text(value: object) -> str:
+    """What Python writes for it; halves of surrogate pairs, which are no text, as escapes."""
+    return str(value).encode("utf-8", "backslashreplace").decode()
 
 
 def _index_levels(index: Any) -> list[tuple[object, Any]]:
@@ -153,27 +169,6 @@ def _index_levels(index: Any) -> list[tuple[object, Any]]:
         return [(name, index.get_level_values(number)) for number, name in enumerate(names)]
     plain = index.name is None and index.dtype.kind == "i" and (index == pd.RangeIndex(len(index))).all()
     return [] if plain else [("index" if index.name is None else index.name, index)]
-
-
-def plain_arrow(table: pa.Table) -> pa.Table:
-    """An Arrow table in plain layouts: dictionaries decoded, no views, no extension types."""
-    import pyarrow as pa
-    import pyarrow.types as pat
-
-    from lazyflow.types import canonical
-
-    arrays = []
-    for column in table.columns:
-        type = column.type
-        if isinstance(type, pa.BaseExtensionType):
-            column = pa.chunked_array([chunk.storage for chunk in column.chunks], type.storage_type)
-        if pat.is_dictionary(column.type) and pat.is_string_view(column.type.value_type):
-            column = _with_plain_labels(column)
-        if not pat.is_nested(column.type) and column.type != canonical(column.type):
-            column = column.cast(canonical(column.type))
-        arrays.append(column)
-    fields = [pa.field(name, array.type) for name, array in zip(table.column_names, arrays, strict=True)]
-    return pa.table(arrays, schema=pa.schema(fields))
 
 
 def integers(numbers: pa.Array) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
@@ -217,16 +212,6 @@ def rows_of_arrow(table: pa.Table, numbers: pa.Array) -> pa.Table:
         ]
         columns.append(pa.chunked_array(parts, column.type))
     return pa.table(columns, schema=table.schema).take(pa.array(np.argsort(ranks)))
-
-
-def _with_plain_labels(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A dictionary of views, as polars has them, with labels that Arrow can decode."""
-    import pyarrow as pa
-
-    chunks = [
-        pa.DictionaryArray.from_arrays(chunk.indices, chunk.dictionary.cast(pa.string())) for chunk in column.chunks
-    ]
-    return pa.chunked_array(chunks, pa.dictionary(column.type.index_type, pa.string()))
 
 
 def source_error(engine: str, data: object, error: BaseException) -> SourceError:

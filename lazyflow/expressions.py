@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Literal, Protocol, TypeAlias
 
+from lazyflow.moments import day_of, moment_count
+
 Table: TypeAlias = Any  # ibis.expr.types.Table of either family
 Column: TypeAlias = Any  # ibis.expr.types.Column of either family
 Namespace: TypeAlias = Any  # the module `ibis` or `xorq.vendor.ibis`
@@ -115,15 +117,33 @@ def literal(ns: Namespace, column: Column, value: Any) -> Column:
     if type.is_decimal():
         return ns.literal(format(Decimal(value), "f")).cast(type)
     if type.is_temporal():
-        return ns.literal(str(value)).cast(type)
+        count = far_count(type, str(value))
+        return ns.literal(str(value) if count is None else count).cast(type)
     return ns.literal(value, type)
 
 
-def inner(dialect: Dialect, column: Column, fields: Iterable[str]) -> Column:
-    """The field to which these names lead, one within the other; the column itself for none."""
-    for name in fields:
-        column = dialect.field(column, name)
+def inner(dialect: Dialect, column: Column, places: Iterable[int]) -> Column:
+    """The field to which these places lead, one within the other; the column itself for none.
+
+    Not by names: an engine may have a field at the same place under another one.
+    """
+    for place in places:
+        column = dialect.field(column, column.type().names[place])
     return column
+
+
+def far_count(type: Any, text: str) -> int | None:
+    """A date or moment of a year with a sign, which engines do not read, in the type's units since 1970; else None."""
+    if text[:1] not in ("+", "-") or not (type.is_date() or type.is_timestamp()):
+        return None
+    if type.is_date():
+        return day_of(text)
+    return moment_count(text, unit_of(type))
+
+
+def unit_of(timestamp: Any) -> str:
+    """The unit of a timestamp type of either family."""
+    return {0: "s", 3: "ms", 9: "ns"}.get(timestamp.scale, "us")
 
 
 def compare(dialect: Dialect, column: Column, operator: str, position: Position, value: Any) -> Column:

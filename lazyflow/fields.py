@@ -12,10 +12,10 @@ if TYPE_CHECKING:
 
 
 class FieldPath(NamedTuple):
-    """A column, the names of the fields that lead into it (none for the column itself), and the type at their end."""
+    """A column, the places of the fields that lead into it (none for the column itself), and the type at their end."""
 
     column: str
-    fields: tuple[str, ...]
+    places: tuple[int, ...]
     type: pa.DataType
 
 
@@ -33,8 +33,8 @@ def find_field(name: str, schema: Mapping[str, pa.DataType]) -> FieldPath:
     --------
     >>> import pyarrow as pa
     >>> schema = {"address": pa.struct([("city", pa.string())]), "a.b": pa.int64()}
-    >>> find_field("address.city", schema).fields, find_field("a.b", schema).fields
-    (('city',), ())
+    >>> find_field("address.city", schema).places, find_field("a.b", schema).places
+    ((0,), ())
     >>> find_field("address.town", schema)
     Traceback (most recent call last):
     lazyflow.errors.UnknownName: unknown field of 'address' 'town'; expected one of: city
@@ -44,17 +44,17 @@ def find_field(name: str, schema: Mapping[str, pa.DataType]) -> FieldPath:
     first = _longest_prefix(name, [column for column in schema if _fields(schema[column])])
     if first is None:
         raise UnknownName.of("column", name, schema)
-    type, fields, rest, place = schema[first], [], name[len(first) + 1 :], first
+    type, places, rest, within = schema[first], [], name[len(first) + 1 :], first
     while True:
         known = _fields(type)
         step = rest if rest in known else _longest_prefix(rest, [field for field in known if _fields(known[field])])
         if step is None:
-            raise UnknownName.of(f"field of {place!r}", rest, known)
-        fields.append(step)
-        type = known[step]
+            raise UnknownName.of(f"field of {within!r}", rest, known)
+        places.append([field.name for field in type].index(step))
+        type = type.field(places[-1]).type
         if step == rest:
-            return FieldPath(first, tuple(fields), type)
-        rest, place = rest[len(step) + 1 :], f"{place}.{step}"
+            return FieldPath(first, tuple(places), type)
+        rest, within = rest[len(step) + 1 :], f"{within}.{step}"
 
 
 def _longest_prefix(name: str, known: list[str]) -> str | None:

@@ -232,6 +232,22 @@ def read_arrow_files(files: Files) -> pa.Table:
     return _joined(files, tables)
 
 
+def parquet_schema(path: Path) -> pa.Schema:
+    """The names and types of a Parquet file's columns, those that only its own format has (UUID, JSON) among them."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return file.schema_arrow
+
+
+def has_intervals(path: Path) -> bool:
+    """Whether a Parquet file has intervals of months, days and milliseconds, which Arrow takes for bytes."""
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(path) as file:
+        return any(file.schema.column(place).converted_type == "INTERVAL" for place in range(file.metadata.num_columns))
+
+
 def read_parquet_files(files: Files) -> pa.Table:
     """Parquet files as one table in memory.
 

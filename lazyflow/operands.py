@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from lazyflow.durations import UNITS_PER_SECOND, duration_seconds
 from lazyflow.errors import InvalidValue
+from lazyflow.moments import brought_near, date_text, day_of
 from lazyflow.types import kind
 
 if TYPE_CHECKING:
@@ -147,9 +148,17 @@ def _date(value: Any, where: str) -> Operand:
     words = "a date (YYYY-MM-DD)"
     text = _expect(value, str, words, where)
     try:
-        return Operand("exact", datetime.date.fromisoformat(text).isoformat())
-    except ValueError as error:
+        days = day_of(text)
+    except (ValueError, OverflowError) as error:
         raise InvalidValue(f"{where}: expected {words}, got {value!r}") from error
+    return _within(days, 32) or Operand("exact", date_text(days))
+
+
+def _within(count: int, bits: int) -> Operand | None:
+    """Where an operand lies that a type of so many bits has no number for; None where it has one."""
+    if -(2 ** (bits - 1)) < count < 2 ** (bits - 1):
+        return None
+    return Operand("highest" if count > 0 else "lowest", None)
 
 
 def _timestamp(value: Any, type: Any, where: str) -> Operand:
@@ -157,8 +166,9 @@ def _timestamp(value: Any, type: Any, where: str) -> Operand:
     words = "a timestamp (YYYY-MM-DD[ HH:MM[:SS[.fraction]]]" + ("[offset])" if type.tz else " without an offset)")
     text = _expect(value, str, words, where)
     whole, fraction = _split_fraction(text)
+    near, later = brought_near(whole)
     try:
-        moment = datetime.datetime.fromisoformat(whole)
+        moment = datetime.datetime.fromisoformat(near)
     except ValueError as error:
         raise InvalidValue(f"{where}: expected {words}, got {value!r}") from error
     if moment.tzinfo is not None:
@@ -168,13 +178,11 @@ def _timestamp(value: Any, type: Any, where: str) -> Operand:
             moment = moment.astimezone(datetime.UTC)
         except OverflowError as error:
             raise InvalidValue(f"{where}: {value!r} is outside the years 1 to 9999 in UTC") from error
-    placed = _at_unit(moment.strftime("%H:%M:%S"), moment.date().isoformat() + " ", fraction, type, "+00:00")
-    if type.unit == "ns":  # 64 bits of nanoseconds end within the years 1677 and 2262
-        since = moment.replace(tzinfo=None) - datetime.datetime(1970, 1, 1)
-        nanoseconds = (since.days * 86_400 + since.seconds) * 10**9 + int(fraction[:9].ljust(9, "0"))
-        if not -(2**63) < nanoseconds < 2**63:
-            return Operand("highest" if nanoseconds > 0 else "lowest", None)
-    return placed
+    since = moment.replace(tzinfo=None) - datetime.datetime(1970, 1, 1)
+    digits, days = _DIGITS[type.unit], since.days + later
+    count = (days * 86_400 + since.seconds) * 10**digits + int(fraction[:digits].ljust(digits, "0") or 0)
+    day = date_text(days)  # beyond Python's years with its sign
+    return _within(count, 64) or _at_unit(moment.strftime("%H:%M:%S"), day + " ", fraction, type, "+00:00")
 
 
 def _time(value: Any, type: Any, where: str) -> Operand:
@@ -198,9 +206,7 @@ def _duration(value: Any, type: Any, where: str) -> Operand:
         raise InvalidValue(f"{where}: expected {words}, got {value!r}")
     count = seconds * UNITS_PER_SECOND[type.unit]
     floor = math.floor(count)
-    if not -(2**63) < floor < 2**63:
-        return Operand("highest" if floor > 0 else "lowest", None)
-    return Operand("exact" if floor == count else "above", floor)
+    return _within(floor, 64) or Operand("exact" if floor == count else "above", floor)
 
 
 def _binary(value: Any, where: str) -> Operand:

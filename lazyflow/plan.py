@@ -78,10 +78,10 @@ class Stage:
 
 
 class SortKey(NamedTuple):
-    """One key of a sort: the name inside of a column, the names of the fields that lead into it, the direction."""
+    """One key of a sort: the name inside of a column, the places of the fields that lead into it, the direction."""
 
     column: str
-    fields: tuple[str, ...]
+    places: tuple[int, ...]
     descending: bool
 
 
@@ -163,13 +163,13 @@ class Plan:
         """What the rows are sorted by, each column or field once. With `positional`, ties keep the source's order."""
         shown, keys = self.stages["shown"], []
         for sort in self.state.sort:
-            column, fields, _ = find_field(sort.column, shown.schema)
-            keys.append(SortKey(shown.column(column).inside, fields, sort.descending))
+            column, places, _ = find_field(sort.column, shown.schema)
+            keys.append(SortKey(shown.column(column).inside, places, sort.descending))
         if not self.positional:
             keys += [SortKey(column.inside, (), False) for column in shown.columns]
         first: dict[Any, SortKey] = {}
         for key in keys:
-            first.setdefault((key.column, key.fields), key)
+            first.setdefault((key.column, key.places), key)
         return tuple(first.values())
 
     def sql(self) -> str:
@@ -228,7 +228,7 @@ class Plan:
         return table.order_by(order)
 
     def _sort_key(self, table: ex.Table, key: SortKey) -> ex.Column:
-        column = ex.inner(self.engine, table[key.column], key.fields)
+        column = ex.inner(self.engine, table[key.column], key.places)
         if column.type().is_nested():
             column = column.cast("string")
         column = ex.clean(self.ns, column)

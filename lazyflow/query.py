@@ -11,6 +11,7 @@ from lazyflow.errors import EngineError
 from lazyflow.expressions import Table
 from lazyflow.fingerprint import Fingerprint
 from lazyflow.numbering import row_numbers
+from lazyflow.plain import in_schema
 from lazyflow.plan import ROW_NUMBER, Plan
 
 if TYPE_CHECKING:
@@ -87,11 +88,7 @@ class RowsQuery(Query):
         if self.numbers is not None and answer.num_rows != len(self.numbers):
             raise EngineError(f"asked for {len(self.numbers)} rows by number, the engine gave {answer.num_rows}")
         names = [column.name for column in self.columns]
-        answer, schema = answer.select(self.inside).rename_columns(names), self.plan.no_rows(names).schema
-        # To Arrow lists are equal whatever their elements are called.
-        nested = any(column.kind in ("list", "other") for column in self.columns)
-        same = answer.schema.equals(schema) and not nested
-        rows = answer.replace_schema_metadata() if same else answer.cast(schema)
+        rows = in_schema(answer.select(self.inside), self.plan.no_rows(names).schema)
         return rows if self.numbers is None else rows.take(self._places)
 
 

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 from lazyflow.fingerprint import Fingerprint as Fingerprint
-from lazyflow.types import Kind, canonical, kind
+from lazyflow.types import Kind, canonical, is_list, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
     from lazyflow.expressions import Table
+
+
+_NO_TEXT = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -72,17 +76,17 @@ class Source:
 
 
 def outside_names(names: Iterable[object]) -> list[str]:
-    """Names as callers see them: text, and each once; a repeated one gets a number.
+    r"""Names as callers see them: text, and each once; a repeated one gets a number.
 
-    >>> outside_names(["x", "x", 3, ""])
-    ['x', 'x (2)', '3', '']
+    Control characters but tab and line feed, and halves of surrogate pairs, which are in no text, become U+FFFD.
+
+    >>> outside_names(["x", "x", 3, "", ("a", 1), "nul\0"])
+    ['x', 'x (2)', '3', '', "('a', 1)", 'nul�']
     """
     taken: set[str] = set()
     result = []
     for name in names:
-        text = "".join(
-            character if character.isprintable() or character in "\n\t" else "\ufffd" for character in str(name)
-        )
+        text = _NO_TEXT.sub("\ufffd", str(name))
         candidates = itertools.chain([text], (f"{text} ({number})" for number in itertools.count(2)))
         result.append(next(candidate for candidate in candidates if candidate not in taken))
         taken.add(result[-1])
@@ -110,6 +114,30 @@ def inside_names(names: Iterable[str]) -> list[str]:
         name if keep else f"column_{position}"
         for position, (name, keep) in enumerate(zip(names, ordinary, strict=True))
     ]
+
+
+def inside_type(type: pa.DataType, held: Callable[[pa.DataType], pa.DataType] = lambda leaf: leaf) -> pa.DataType:
+    """A canonical type with fields of structs under names that every engine takes.
+
+    `held` says as what an engine holds what is not nested.
+
+    >>> import pyarrow as pa
+    >>> inside_type(pa.list_(pa.struct([("A", pa.int8()), ("a", pa.int8()), ("b", pa.int8())])))
+    ListType(list<item: struct<column_0: int8, column_1: int8, b: int8>>)
+    """
+    import pyarrow as pa
+    import pyarrow.types as pat
+
+    if is_list(type):
+        return pa.list_(inside_type(type.value_type, held))
+    if pat.is_map(type):
+        return pa.map_(inside_type(type.key_type, held), inside_type(type.item_type, held))
+    if pat.is_struct(type):
+        names = inside_names(field.name for field in type)
+        return pa.struct(
+            [pa.field(name, inside_type(field.type, held)) for name, field in zip(names, type, strict=True)]
+        )
+    return held(type)
 
 
 def arrow_inside(table: pa.Table) -> tuple[tuple[SourceColumn, ...], pa.Table]:

@@ -219,7 +219,10 @@ def _plain(value: Any, where: str) -> Scalar:
             return None
         return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
     if isinstance(value, decimal.Decimal):
-        return None if value.is_nan() else format(value, "f") if value.is_finite() else str(value)
+        if not value.is_finite():
+            return None if value.is_nan() else str(value)
+        text = format(value, "f")
+        return text if "." in text else int(text)
     if isinstance(value, datetime.date | datetime.time):
         return None if value != value else value.isoformat()
     if isinstance(value, datetime.timedelta):  # pandas' own has nanoseconds beside

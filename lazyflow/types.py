@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from lazyflow.durations import UNITS_PER_SECOND
+from lazyflow.moments import date_text, is_far_day, moment_text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -24,8 +28,9 @@ COMPARABLE: frozenset[Kind] = ORDERED | {"duration", "binary"}
 def canonical(type: pa.DataType) -> pa.DataType:
     """The Arrow type under which values of `type` are handed out, the same on every engine.
 
-    Dictionaries become their values, the several layouts of text, binary and lists one, zoned timestamps UTC; so within
-    lists and structs too.
+    Dictionaries and runs become their values, extension types what they store, the several layouts of text, binary,
+    lists and decimals one, zoned timestamps UTC, unions structs; identifiers, calendar intervals and decimals of more
+    than 38 digits, for which engines have no type, become text. So within lists, maps and structs too.
 
     >>> import pyarrow as pa
     >>> canonical(pa.dictionary(pa.int8(), pa.large_string()))
@@ -34,13 +39,18 @@ def canonical(type: pa.DataType) -> pa.DataType:
     TimestampType(timestamp[us, tz=UTC])
     >>> canonical(pa.large_list(pa.field("element", pa.large_string())))
     ListType(list<item: string>)
+    >>> canonical(pa.decimal256(38, 2)), canonical(pa.decimal256(39, 2))
+    (Decimal128Type(decimal128(38, 2)), DataType(string))
     """
     import pyarrow as pa
     import pyarrow.types as pat
 
-    if pat.is_dictionary(type):
+    if isinstance(type, pa.BaseExtensionType):
+        named = {"arrow.uuid": pa.string(), "arrow.bool8": pa.bool_()}
+        return named.get(type.extension_name) or canonical(type.storage_type)
+    if pat.is_dictionary(type) or pat.is_run_end_encoded(type):
         return canonical(type.value_type)
-    if pat.is_large_string(type) or pat.is_string_view(type):
+    if pat.is_large_string(type) or pat.is_string_view(type) or pat.is_interval(type):
         return pa.string()
     if pat.is_large_binary(type) or pat.is_binary_view(type) or pat.is_fixed_size_binary(type):
         return pa.binary()
@@ -48,34 +58,76 @@ def canonical(type: pa.DataType) -> pa.DataType:
         return pa.float32()
     if pat.is_date64(type):
         return pa.date32()
+    if pat.is_decimal(type):
+        return _canonical_decimal(type.precision, type.scale)
     if pat.is_timestamp(type) and type.tz is not None:
         return pa.timestamp(type.unit, "UTC")
     if is_list(type):
         return pa.list_(canonical(type.value_type))
-    if pat.is_struct(type):
-        return pa.struct([pa.field(field.name, canonical(field.type)) for field in type])
+    if pat.is_map(type):
+        return pa.map_(canonical(type.key_type), canonical(type.item_type))
+    if pat.is_struct(type) or pat.is_union(type):
+        fields = [type.field(position) for position in range(type.num_fields)]
+        return pa.struct([pa.field(field.name, canonical(field.type)) for field in fields])
     return type
+
+
+def _canonical_decimal(precision: int, scale: int) -> pa.DataType:
+    """Scales lie between 0 and the precision: others are of another one, with as many digits as it then needs."""
+    import pyarrow as pa
+
+    precision, scale = max(precision - min(scale, 0), scale), max(scale, 0)
+    return pa.decimal128(precision, scale) if precision <= 38 else pa.string()
 
 
 def is_list(type: pa.DataType) -> bool:
     """Whether values of the type are lists, in whichever layout."""
     import pyarrow.types as pat
 
-    return bool(pat.is_list(type) or pat.is_large_list(type) or pat.is_fixed_size_list(type))
+    layouts = (pat.is_list, pat.is_large_list, pat.is_fixed_size_list, pat.is_list_view, pat.is_large_list_view)
+    return any(layout(type) for layout in layouts)
 
 
 def python_value(scalar: pa.Scalar) -> Any:
-    """A scalar as a Python value; a time of day finer than Python's microseconds as ISO text.
+    """A scalar as a Python value; as ISO text what Python has no value for, within lists, maps and structs too.
+
+    These are times of day finer than microseconds, and dates and timestamps beyond the years 1 to 9999.
 
     >>> import pyarrow as pa
     >>> python_value(pa.scalar(1, pa.time64("ns"))), python_value(pa.scalar(1000, pa.time64("ns")))
     ('00:00:00.000000001', datetime.time(0, 0, 0, 1))
+    >>> python_value(pa.scalar(4_000_000, pa.int32()).cast(pa.date32()))
+    '+12921-08-18'
     """
     import pyarrow as pa
+    import pyarrow.types as pat
 
-    if scalar.is_valid and scalar.type == pa.time64("ns") and scalar.value % 1000:
+    if not scalar.is_valid:
+        return None
+    type = scalar.type
+    if is_far(scalar):
+        text = date_text if pat.is_date(type) else partial(moment_text, unit=type.unit, zoned=type.tz is not None)
+        return text(scalar.value)
+    if pat.is_time(type) and type.unit == "ns" and scalar.value % 1000:
         return str(scalar.cast(pa.string()).as_py())
+    if pat.is_map(type):
+        return [(python_value(pair["key"]), python_value(pair["value"])) for pair in scalar.values]
+    if is_list(type):
+        return [python_value(item) for item in scalar]
+    if pat.is_struct(type):
+        return {name: python_value(item) for name, item in scalar.items()}
     return scalar.as_py()
+
+
+def is_far(scalar: pa.Scalar) -> bool:
+    """Whether a scalar is a date or timestamp beyond the years that Python has."""
+    import pyarrow.types as pat
+
+    type = scalar.type
+    if not scalar.is_valid or not (pat.is_date32(type) or pat.is_timestamp(type)):
+        return False
+    days = scalar.value if pat.is_date32(type) else scalar.value // (UNITS_PER_SECOND[type.unit] * 86_400)
+    return is_far_day(days)
 
 
 def kind(type: pa.DataType) -> Kind:

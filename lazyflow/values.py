@@ -8,9 +8,10 @@ import re
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from lazyflow.durations import duration_text
+from lazyflow.durations import UNITS_PER_SECOND, duration_text
+from lazyflow.moments import FIRST_DAY, LAST_DAY
 from lazyflow.statistics.results import Cell, Histogram
-from lazyflow.types import TEMPORAL, kind
+from lazyflow.types import TEMPORAL, kind, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -27,17 +28,28 @@ def python_values(column: pa.ChunkedArray) -> list[Any]:
     if pat.is_duration(column.type):
         unit = column.type.unit
         return [None if count is None else duration_text(count, unit) for count in column.cast(pa.int64()).to_pylist()]
-    if kind(column.type) in TEMPORAL:
-        return [None if value is None else iso(value) for value in column.cast(pa.string()).to_pylist()]
-    return [_python_value(value) for value in column]
+    if kind(column.type) in ("list", "other"):
+        return [python_value(value) for value in column]
+    if kind(column.type) not in TEMPORAL:
+        return column.to_pylist()  # type: ignore[no-any-return]
+    texts = [None if value is None else iso(value) for value in column.cast(pa.string()).to_pylist()]
+    for row in _far_rows(column):
+        texts[row] = python_value(column[row])
+    return texts
 
 
-def _python_value(value: pa.Scalar) -> Any:
-    """The value, or its type where Python has no such value (nested dates after the year 9999)."""
-    try:
-        return value.as_py()
-    except (ValueError, OverflowError):
-        return f"<{value.type}>"
+def _far_rows(column: pa.ChunkedArray) -> list[int]:
+    """Where a column has dates or timestamps beyond the years that Python has."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+    import pyarrow.types as pat
+
+    if pat.is_time(column.type) or (pat.is_timestamp(column.type) and column.type.unit == "ns"):
+        return []  # 64 bits of nanoseconds end in 1677 and 2262
+    day = 1 if pat.is_date(column.type) else UNITS_PER_SECOND[column.type.unit] * 86_400
+    counts = column.cast(pa.int32() if pat.is_date32(column.type) else pa.int64()).cast(pa.int64())
+    far = pc.or_(pc.less(counts, FIRST_DAY * day), pc.greater_equal(counts, (LAST_DAY + 1) * day))
+    return [row for row, beyond in enumerate(far.to_pylist()) if beyond] if pc.any(far).as_py() else []
 
 
 def iso(text: str) -> str:

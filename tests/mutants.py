@@ -750,7 +750,7 @@ MUTANTS = (
     Mutant(
         "the fields of a struct are one sort key",
         "lazyflow/plan.py",
-        "first.setdefault((key.column, key.fields), key)",
+        "first.setdefault((key.column, key.places), key)",
         "first.setdefault(key.column, key)",
         parity("sort_by_fields_of_structs", backend="duckdb-at.inner.deep"),
     ),

@@ -17,14 +17,17 @@ from ibis.expr import datatypes as dt
 from lazyflow_duckdb.files import to_arrow
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import is_arrow, plain_arrow, recognise, unsupported
+from lazyflow.data import is_arrow, recognise, unsupported
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.files import Database, Files
+from lazyflow.plain import plain_arrow
 from lazyflow.query import Query
 from lazyflow.source import Fingerprint, Source, columns_of
 from lazyflow.statistics.builtin import QUANTILES
 from lazyflow.statistics.registry import Native
 from lazyflow.statistics.view import Folding
+from lazyflow.testing.layouts import LAYOUTS
+from lazyflow.testing.scalars import FAR
 from lazyflow.types import kind
 from lazyflow.work import CancelToken
 
@@ -32,6 +35,22 @@ STORED = {"integer": "INTEGER", "float": "REAL", "text": "TEXT", "boolean": "INT
 """How SQLite keeps each kind of type; others it has no type for."""
 
 NO_TYPE = "SQLite has five storage classes: integers of 64 bits, doubles, text, bytes, NULL"
+
+UNSTORED = (
+    *(
+        f"{family} [{layout.name}]"
+        for layout in LAYOUTS
+        for family in ("every type", "every type in files")
+        if kind(layout.plain.type) not in STORED or layout.plain.type == pa.float32()
+    ),
+    *(f"every type in files [{unit}]" for unit in ("s", "ms", "us", "ns")),
+    "hostile values: all types in one table",
+    "hostile values: moments at the ends of 64 bits spoil no rows",
+    *(f"hostile values [{sample.name}]" for sample in FAR),  # dates are texts, of four digits for the year
+    "hostile values [decimals of 38 digits]",
+    "hostile names: names of fields in structs",
+)
+"""Cases of types that SQLite does not have."""
 
 LARGEST = 1.7976931348623157e308
 
@@ -96,6 +115,7 @@ class SQLiteBackend(Backend):
             ("sources: whole numbers of json", "integers [uint64]", "integers [unsigned]", "floats [float32]"), NO_TYPE
         )
         | {"views as SQL": "what ibis writes for SQLite calls functions that Python lends to a connection"}
+        | dict.fromkeys(UNSTORED, NO_TYPE)
         | dict.fromkeys(
             (
                 "text: parts of text [text]",

@@ -15,7 +15,7 @@ from ibis.backends.sql.compilers.duckdb import compiler
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import expression_family, is_arrow, recognise, source_error, unsupported
 from lazyflow.errors import LazyflowError
-from lazyflow.expressions import Namespace, Table
+from lazyflow.expressions import Column, Namespace, Table
 from lazyflow.files import Database, Files
 from lazyflow.memo import Memo
 from lazyflow.numbering import row_numbers
@@ -28,7 +28,7 @@ from lazyflow.statistics.registry import Native
 from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
-from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles
+from lazyflow_duckdb.native import approximate_distinct, list_of_bins, list_of_quantiles, literal
 from lazyflow_duckdb.opening import OURS, Opened, open_arrow, open_database, open_expression, open_files
 from lazyflow_duckdb.statements import Explicit, compiled, identifier
 
@@ -47,13 +47,7 @@ class DuckDBBackend(Backend):
 
     name: ClassVar[str] = "duckdb"
     packages: ClassVar[tuple[str, ...]] = ("duckdb", "ibis-framework", "pyarrow")
-    capabilities: ClassVar[Capabilities] = Capabilities(
-        interrupts=True,
-        missing=dict.fromkeys(
-            ("times: filters [time ns]", "times: statistics of scalars [time ns] [aggregating]"),
-            "ibis 12 has no type for DuckDB's TIME_NS, so nothing can be compared with it",
-        ),
-    )
+    capabilities: ClassVar[Capabilities] = Capabilities(interrupts=True)
     folding: ClassVar[Folding] = Folding(
         native={
             "cardinality": Native(approximate_distinct),
@@ -84,6 +78,10 @@ class DuckDBBackend(Backend):
         ours = type(plan.raw.op()).__name__ == "DatabaseTable" and plan.raw.get_name().startswith(OURS)
         query = compiler.to_sqlglot(_over(table, plan.raw, SOURCE) if ours else table)
         return laid_out(query, Explicit, plan.source.statement)
+
+    def literal(self, column: Column, value: Any) -> Column:
+        """Moments before year 1 and after 9999 in DuckDB's own text; the greatest number of a type is its infinity."""
+        return literal(ibis, column, value)
 
     def open(self, data: Any) -> Source:
         """Open files, a table of a database file, an Arrow table, or an ibis table on DuckDB."""

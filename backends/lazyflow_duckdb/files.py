@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 import duckdb
 
 from lazyflow.errors import SourceError
-from lazyflow.files import Database, Files, read_arrow_files, read_parquet_files
+from lazyflow.files import Database, Files, has_intervals, read_arrow_files, read_parquet_files
 from lazyflow.partitions import Partition
 from lazyflow.source import inside_names, outside_names
 from lazyflow_duckdb.guessing import narrow_types, reading_options
@@ -32,11 +32,18 @@ _PLAIN = {
     **dict.fromkeys(("JSON", "UUID", "BIT", "INTERVAL", "BIGNUM", "VARIANT", "GEOMETRY", "TIME_NS"), "VARCHAR"),
     **dict.fromkeys(("HUGEINT", "UHUGEINT"), "DECIMAL(38,0)"),
     "TIMESTAMP_S": "TIMESTAMP",
+    "TIMESTAMPTZ_NS": "TIMESTAMP_NS",  # that is how Arrow's instants are lent: DuckDB's own end at microseconds
 }
 """Types that Arrow or Parquet do not have, and what they are read as."""
 
 _OFFSETS = {"TIME WITH TIME ZONE": "VARCHAR"}
 """In a database a time of day may have an offset, which no other type keeps."""
+
+_OFFSET_TIME = re.compile(r"(?<![A-Z])TIME WITH TIME ZONE")
+"""That is how Arrow's times of day are read from Parquet."""
+
+_NOTHING = re.compile(r"\"NULL\"(?=$|[\[,)])")
+"""The type of a column of nulls; before anything else, it is the name of a field."""
 
 _WORD = re.compile(r"\"[^\"]*\"|'[^']*'|\b[A-Z_]+\b|\[\d+\]")
 """The words of a type; names and labels, which are quoted, by themselves; the length of an array."""
@@ -150,9 +157,9 @@ def scan_database(connection: duckdb.DuckDBPyConnection, database: Database) -> 
 def to_arrow(data: Files | Database) -> pa.Table:
     """The rows as one Arrow table, its columns under their own names.
 
-    Parquet and Arrow files are read by Arrow; what has to be guessed or queried by DuckDB.
+    Parquet and Arrow files are read by Arrow; what has to be guessed or queried, or is no type of Arrow's, by DuckDB.
     """
-    if isinstance(data, Files) and data.format == "parquet":
+    if isinstance(data, Files) and data.format == "parquet" and not has_intervals(data.paths[0]):
         return read_parquet_files(data)
     if isinstance(data, Files) and data.format == "arrow":
         return read_arrow_files(data)
@@ -233,8 +240,7 @@ def _readable(name: str, type: str, target: str | None = None) -> str:
 
 
 def _plain(type: str) -> str:
-    if type == "TIME WITH TIME ZONE":  # that is how Arrow's times of day are read from Parquet
-        return "TIME"
     if type.startswith(("ENUM(", "UNION(")):  # labels compare by their position
         return "VARCHAR"
+    type = _NOTHING.sub("INTEGER", _OFFSET_TIME.sub("TIME", type))
     return _WORD.sub(lambda found: "[]" if found[0][0] == "[" else _PLAIN.get(found[0], found[0]), type)

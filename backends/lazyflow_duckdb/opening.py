@@ -12,13 +12,15 @@ from typing import TYPE_CHECKING, Any
 
 import ibis
 
-from lazyflow.data import plain_arrow
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.expressions import Table
-from lazyflow.files import Database, Files, read_arrow_files
+from lazyflow.files import Database, Files, has_intervals, parquet_schema, read_arrow_files, read_parquet_files
 from lazyflow.fingerprint import Fingerprint
-from lazyflow.source import Source, SourceColumn, arrow_inside, columns_of, inside_names, outside_names
+from lazyflow.plain import in_schema, plain_arrow
+from lazyflow.source import Source, SourceColumn, arrow_inside, columns_of, inside_names, inside_type, outside_names
+from lazyflow.types import canonical
 from lazyflow_duckdb.files import Scan, scan_database, scan_files, to_parquet
+from lazyflow_duckdb.lossless import column_lost
 from lazyflow_duckdb.numbering import NumberedArrow, NumberedFiles, Numbering, numbering_of, numbering_of_scan
 
 if TYPE_CHECKING:
@@ -64,7 +66,11 @@ def open_files(engine: Any, files: Files) -> Opened:
     """A view over Parquet, CSV or JSON files, of which nothing is loaded; Arrow files as an Arrow table."""
     if files.format == "arrow":
         return open_arrow(engine, read_arrow_files(files), files.fingerprint, "Arrow files are read into memory")
-    schema = _parquet_schema(files.paths[0]) if files.format == "parquet" else None
+    schema = _written(files.paths[0]) if files.format == "parquet" else None
+    lost = None if schema is None else column_lost(files.paths, schema)
+    if lost is not None:
+        why = f"DuckDB would not read all of column {lost!r} from these files: they are read into memory"
+        return open_arrow(engine, read_parquet_files(files), files.fingerprint, why)
     scan = scan_files(engine.con, files, None if schema is None else schema.names)
     return _open_view(engine, scan, NumberedFiles.of(files, scan), schema, files.fingerprint)
 
@@ -81,11 +87,12 @@ def open_database(engine: Any, scratch: Callable[[], str], database: Database) -
     return _open_copy(engine, path, to_parquet(database, path), None, database.fingerprint)
 
 
-def _parquet_schema(path: Path) -> pa.Schema:
-    """The file's own names and types: DuckDB renames columns equal but for case, and reads durations as numbers."""
-    import pyarrow.parquet as pq
+def _written(path: Path) -> pa.Schema | None:
+    """The file's own names and types: DuckDB renames columns equal but for case, and has other units of time.
 
-    return pq.read_schema(path)
+    None where Arrow does not know the types: DuckDB's are then everybody's.
+    """
+    return None if has_intervals(path) else parquet_schema(path)
 
 
 def _open_copy(
@@ -112,7 +119,8 @@ def _open_view(
     table = engine.table(view)
     columns = _columns(scan.names, table)
     if schema is not None:  # those of partitions follow
-        columns = (*map(_as_written, columns, schema.types), *columns[len(schema.types) :])
+        written = [replace(column, type=canonical(type)) for column, type in zip(columns, schema.types, strict=False)]
+        columns = (*written, *columns[len(written) :])
     source = Source(
         table,
         columns,
@@ -131,16 +139,12 @@ def _open_view(
     return Opened(source, engine.con, numbering=numbering, release=release)
 
 
-def _as_written(column: SourceColumn, type: pa.DataType) -> SourceColumn:
-    """The column with the type that the file gives it, where DuckDB knows it as a number only."""
-    import pyarrow.types as pat
-
-    return replace(column, type=type) if pat.is_duration(type) else column
-
-
 def _columns(outside: Iterable[object], table: Table) -> tuple[SourceColumn, ...]:
+    import pyarrow as pa
+
     types = [type.to_pyarrow() for type in table.schema().types]
-    return columns_of(outside, types)
+    # Expressions have one type for times of day; DuckDB's have microseconds.
+    return columns_of(outside, [pa.time64("us") if type == pa.time64("ns") else type for type in types])
 
 
 def open_arrow(
@@ -148,19 +152,11 @@ def open_arrow(
 ) -> Opened:
     """An Arrow table, lent to each cursor: nothing is copied."""
     import pyarrow as pa
-    import pyarrow.types as pat
 
     if not arrow.num_columns:
         raise SourceError("the Arrow table has no columns")
     columns, plain = arrow_inside(plain_arrow(arrow))
-    arrays = []
-    for column in plain.columns:
-        if pat.is_timestamp(column.type) and column.type.tz and column.type.unit == "ns":
-            column = column.cast(pa.timestamp("ns"))  # DuckDB's zoned timestamps end at microseconds
-        elif pat.is_duration(column.type):
-            column = column.cast(pa.int64())  # DuckDB's intervals do not come back as durations
-        arrays.append(column)
-    lent = pa.table(arrays, names=plain.column_names)
+    lent = in_schema(plain, pa.schema([field.with_type(inside_type(field.type, _lent)) for field in plain.schema]))
     name = f"{OURS}{next(_names)}"
     engine.con.register(name, lent)  # for callers who execute the plan's expressions themselves
     table = engine.table(name)
@@ -173,6 +169,20 @@ def open_arrow(
         NumberedArrow(lent),
         lambda: engine.con.unregister(name),
     )
+
+
+def _lent(type: pa.DataType) -> pa.DataType:
+    """A type as DuckDB holds it, of which nothing is lost.
+
+    Its zoned timestamps end at microseconds, intervals do not come back as durations, and ibis has no type for its
+    times of day in nanoseconds.
+    """
+    import pyarrow as pa
+    import pyarrow.types as pat
+
+    if pat.is_timestamp(type) and type.tz and type.unit == "ns":
+        return pa.timestamp("ns")
+    return pa.int64() if pat.is_duration(type) or type == pa.time64("ns") else type
 
 
 def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expression: Table) -> Opened:
@@ -208,7 +218,7 @@ def open_expression(own: Callable[[], Any], scratch: Callable[[], str], expressi
         return Opened(source, backend.con, prepare, numbering)
     path = Path(scratch()) / f"source_{next(_names)}.parquet"
     _materialise(backend, expression, statement, path)
-    schema = _parquet_schema(path)
+    schema = parquet_schema(path)
     return _open_copy(own(), path, schema.names, schema, Fingerprint.of_opening())
 
 

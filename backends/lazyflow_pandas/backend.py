@@ -17,14 +17,16 @@ from xorq.backends.pandas import Backend as Executor
 from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 
 from lazyflow.backend import Backend, Capabilities
-from lazyflow.data import expression_family, is_arrow, plain_arrow, recognise, rows_of_arrow, source_error, unsupported
+from lazyflow.data import expression_family, is_arrow, recognise, rows_of_arrow, source_error, unsupported
 from lazyflow.digest import digest
 from lazyflow.errors import LazyflowError, SourceError
-from lazyflow.expressions import Column, Namespace, Table
+from lazyflow.expressions import Column, Namespace, Table, far_count
 from lazyflow.files import Database, Files
 from lazyflow.fingerprint import Fingerprint
 from lazyflow.memo import Memo
+from lazyflow.moments import clock_count
 from lazyflow.numbering import with_row_numbers
+from lazyflow.plain import in_schema, plain_arrow
 from lazyflow.plan import ROW_NUMBER, Plan, row_wise
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source, arrow_inside
@@ -34,7 +36,7 @@ from lazyflow.statistics.sampling import SampleQuery, Sampling
 from lazyflow.statistics.view import Folding
 from lazyflow.work import CancelToken
 from lazyflow_pandas.evaluation import Evaluation
-from lazyflow_pandas.frames import arrow_from_result, frame_from_arrow
+from lazyflow_pandas.frames import arrow_from_result, frame_from_arrow, held
 
 FIRST_BLOCK_ROWS = 4_096
 BLOCK_ROWS = 262_144
@@ -47,11 +49,7 @@ class PandasBackend(Backend):
     name: ClassVar[str] = "pandas"
     packages: ClassVar[tuple[str, ...]] = ("pandas", "xorq", "duckdb", "pyarrow")
     capabilities: ClassVar[Capabilities] = Capabilities(
-        interrupts=False,
-        missing={
-            "times: filters [time ns]": "xorq's executor for pandas has no literal for times of day below microseconds",
-            "views as SQL": "pandas speaks no SQL",
-        },
+        interrupts=False, missing={"views as SQL": "pandas speaks no SQL"}
     )
     folding: ClassVar[Folding] = Folding(
         max_distinct=None, ask_first=False, max_columns=1, window_rows=None, sampling=Sampling(), keeps_rows=True
@@ -70,9 +68,18 @@ class PandasBackend(Backend):
         """Xorq's own copy of ibis."""
         return ibis
 
+    def comparable(self, column: Column) -> Column:
+        """The column, times of day as their nanoseconds: the executor has no literal for those below microseconds."""
+        column = super().comparable(column)
+        return column.cast("int64") if column.type().is_time() else column
+
     def literal(self, column: Column, value: Any) -> Column:
         """The executor reads text as nanoseconds, which end in 1677 and 2262: moments are Python's where they fit."""
         type = column.type()
+        if type.is_integer() and isinstance(value, str):
+            return super().literal(column, clock_count(value))
+        if type.is_temporal() and far_count(type, value) is not None:
+            return super().literal(column, value)
         if type.is_date():
             return ibis.literal(datetime.date.fromisoformat(value))
         if type.is_time():
@@ -88,6 +95,7 @@ class PandasBackend(Backend):
             if not arrow.num_columns:
                 raise SourceError("the source has no columns")
             columns, plain = arrow_inside(plain_arrow(arrow))
+            plain = in_schema(plain, pa.schema([field.with_type(held(field.type)) for field in plain.schema]))
             frame = frame_from_arrow(plain)
         except LazyflowError:
             raise
@@ -187,8 +195,8 @@ class PandasBackend(Backend):
         def sort() -> pa.Array:
             token.check()
             keys, columns = [], {}
-            for number, (column, fields, descending) in enumerate(plan.sort_keys):
-                values = pc.struct_field(rows[column], list(fields)) if fields else rows[column]
+            for number, (column, places, descending) in enumerate(plan.sort_keys):
+                values = pc.struct_field(rows[column], list(places)) if places else rows[column]
                 columns[str(number)] = _sortable(values)
                 keys.append((str(number), "descending" if descending else "ascending"))
             return pc.sort_indices(pa.table(columns), sort_keys=keys, null_placement="at_end")

@@ -6,6 +6,8 @@ the interpreter lock, instead of 2 ms and none.
 
 from __future__ import annotations
 
+import functools
+import operator
 import threading
 import warnings
 from collections.abc import Callable
@@ -21,6 +23,7 @@ from xorq.backends.pandas.rewrites import plan as rewrite
 from xorq.common.exceptions import OperationNotDefinedError
 from xorq.vendor.ibis.common.graph import Graph, _recursive_lookup
 
+from lazyflow.expressions import unit_of
 from lazyflow_pandas.frames import TEXT, column_from_arrow
 
 _ARROW_BOOLEAN = pd.ArrowDtype(pa.bool_())
@@ -81,12 +84,18 @@ def _kernel(node: Any) -> Any:
 
 def _cast(node: Any, arg: Any, to: Any) -> Any:
     """As the executor casts; but whole numbers beside NULL go to text as such, not by way of floats."""
+    if isinstance(arg, pd.Series) and node.arg.dtype.is_time() and to.is_integer():
+        nanoseconds = arg.array._pa_array.cast(pa.time64("ns")).cast(pa.int64())
+        return pd.Series(column_from_arrow(nanoseconds), index=arg.index, name=arg.name)
     if isinstance(arg, pd.Series) and node.arg.dtype.is_interval():  # to the executor a missing one is a number
         numbers = column_from_arrow(arg.array._pa_array.cast(to.to_pyarrow()))
         return pd.Series(numbers, index=arg.index, name=arg.name)
     if isinstance(arg, pd.Series) and node.arg.dtype.is_integer() and to.is_string():
         whole = "UInt64" if node.arg.dtype.is_unsigned_integer() else "Int64"
         return arg.astype(whole).astype(TEXT)
+    if isinstance(arg, int) and (to.is_date() or to.is_timestamp()):  # of years that Python does not have
+        moments = np.array([arg], f"M8[{'D' if to.is_date() else unit_of(to)}]")
+        return pd.Timestamp(moments[0], tz=to.timezone if to.is_timestamp() else None)
     return PandasExecutor.visit_Cast(node, arg=arg, to=to)
 
 
@@ -114,6 +123,11 @@ def _in_values(node: Any, value: Any, options: Any) -> Any:
         bytes_ = value.array._pa_array
         found = pc.is_in(bytes_, pa.array(options, bytes_.type))
         return pd.Series(column_from_arrow(found), index=value.index, name=value.name)
+    far = [option for option in options if isinstance(option, pd.Timestamp) and not 1 <= option.year <= 9999]
+    if isinstance(value, pd.Series) and far:  # which pandas looks up as nanoseconds
+        places = {id(option) for option in far}
+        near = value.isin([option for option in options if id(option) not in places])
+        return functools.reduce(operator.or_, (value == option for option in far), near)
     return PandasExecutor.visit_InValues(node, value=value, options=options)
 
 

@@ -8,6 +8,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.types as pat
 
+from lazyflow.source import inside_type
+
 TEXT = pd.StringDtype("pyarrow")
 
 _NULLABLE = {
@@ -15,6 +17,13 @@ _NULLABLE = {
     pa.uint8(): pd.UInt8Dtype(), pa.uint16(): pd.UInt16Dtype(), pa.uint32(): pd.UInt32Dtype(),
     pa.uint64(): pd.UInt64Dtype(), pa.bool_(): pd.BooleanDtype(),
 }  # fmt: skip
+
+
+def held(type: pa.DataType) -> pa.DataType:
+    """A canonical type as it is held: nulls within structs and lists as integers, since Arrow slices them wrongly."""
+    if pat.is_null(type):
+        return type
+    return inside_type(type, lambda leaf: pa.int8() if pat.is_null(leaf) else leaf)
 
 
 def frame_from_arrow(table: pa.Table) -> pd.DataFrame:

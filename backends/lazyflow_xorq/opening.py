@@ -21,15 +21,16 @@ from xorq.expr.relations import CachedNode, Read, RemoteTable, Tag
 from xorq.ibis_yaml.compiler import load_expr
 from xorq.vendor.ibis.expr.operations import Node
 
-from lazyflow.data import plain_arrow
 from lazyflow.digest import is_pure
 from lazyflow.errors import SourceError
 from lazyflow.expressions import Table
-from lazyflow.files import Build, Database, Files, read_arrow_files, read_parquet_files
+from lazyflow.files import Build, Database, Files, parquet_schema, read_arrow_files
 from lazyflow.fingerprint import Fingerprint
 from lazyflow.partitions import Partition, PartitionValue
+from lazyflow.plain import in_schema, plain_arrow
 from lazyflow.plan import row_wise
-from lazyflow.source import Source, arrow_inside, columns_of, inside_names, outside_names
+from lazyflow.source import Source, arrow_inside, columns_of, inside_names, inside_type, outside_names
+from lazyflow_xorq.declared import unreadable
 from lazyflow_xorq.picking import Pick, pick_arrow, pick_files
 from lazyflow_xorq.session import Session
 
@@ -59,19 +60,23 @@ def open_files(sessions: Sequence[Session], files: Files, scratch: Callable[[], 
         return open_arrow(sessions, table, files.fingerprint, "Arrow files are read into memory")
     if files.format != "parquet":
         return _open_copy(sessions, files, scratch, "DataFusion guesses the types of text otherwise: it is copied once")
-    names = pq.read_schema(files.paths[0]).names
+    schema = parquet_schema(files.paths[0])
+    names = schema.names
     if not names:
         raise SourceError(f"{str(files.paths[0])!r}: the file has no columns")
-    if inside_names(outside_names(names)) == names:
+    if inside_names(outside_names(names)) == names and unreadable(files.paths[0]) is None:
         if len(files.paths) == 1 and not files.partitions and _PLAIN.fullmatch(str(files.paths[0].resolve())):
             path = str(files.paths[0].resolve())
             scan, table = _register_files(sessions, path)
-            return _opened(xo.deferred_read_parquet(path), table, names, scan, files.fingerprint, pick_files([path]))
+            read, pick = xo.deferred_read_parquet(path), pick_files([path])
+            return _opened(read, table, names, scan, files.fingerprint, pick, written=schema.types)
         with suppress(OSError):  # a file system without links, a value too long for a name
-            return _open_linked(sessions, files, names, Path(scratch()))
-    # DataFusion drops the second of two equal names: such files are read by Arrow and renamed.
+            return _open_linked(sessions, files, schema, Path(scratch()))
+    # DataFusion drops the second of two equal names, and lacks types: such files are read by Arrow.
     why = "DataFusion cannot read these files as they are: they are read into memory"
-    return open_arrow(sessions, read_parquet_files(files), files.fingerprint, why)
+    from lazyflow_duckdb.files import to_arrow
+
+    return open_arrow(sessions, to_arrow(files), files.fingerprint, why)
 
 
 def open_database(sessions: Sequence[Session], database: Database, scratch: Callable[[], str]) -> Opened:
@@ -86,15 +91,16 @@ def _open_copy(sessions: Sequence[Session], data: Files | Database, scratch: Cal
     names = to_parquet(data, path)
     scan, table = _register_files(sessions, str(path))
     pick = pick_files([str(path)])
-    return _opened(xo.deferred_read_parquet(str(path)), table, names, scan, data.fingerprint, pick, why)
+    read, written = xo.deferred_read_parquet(str(path)), parquet_schema(path).types
+    return _opened(read, table, names, scan, data.fingerprint, pick, why, written)
 
 
-def _open_linked(sessions: Sequence[Session], files: Files, names: Sequence[str], scratch: Path) -> Opened:
+def _open_linked(sessions: Sequence[Session], files: Files, schema: pa.Schema, scratch: Path) -> Opened:
     """Several files by way of links to them, in folders of names that DataFusion reads in our order and as our values.
 
     It sorts files by their paths, encoded, and takes `*` in them for a glob; of `key=value` it knows text alone.
     """
-    partitions = files.partitions_beside(names)
+    names, partitions = schema.names, files.partitions_beside(schema.names)
     keys = ["lazyflow_file", *(f"lazyflow_{position}" for position in range(len(partitions)))]
     root, links = scratch / uuid.uuid4().hex, []
     for number, path in enumerate(files.paths):
@@ -112,7 +118,7 @@ def _open_linked(sessions: Sequence[Session], files: Files, names: Sequence[str]
         session.register_linked(scan, root, keys, columns)
     table = sessions[0].connection.table(scan)
     pick = pick_files(list(map(str, links)), inside, partitions)
-    return _opened(table, table, outside, scan, files.fingerprint, pick)
+    return _opened(table, table, outside, scan, files.fingerprint, pick, written=schema.types)
 
 
 def _as_name(value: PartitionValue) -> str:
@@ -138,7 +144,8 @@ def open_arrow(
     """An Arrow table, registered as it is: nothing is copied."""
     if not arrow.num_columns:
         raise SourceError("the Arrow table has no columns")
-    columns, renamed = arrow_inside(plain_arrow(arrow))
+    columns, plain = arrow_inside(plain_arrow(arrow))
+    renamed = in_schema(plain, pa.schema([field.with_type(inside_type(field.type)) for field in plain.schema]))
     scan = _name()
     batches = renamed.to_batches(max_chunksize=8_192) or [pa.RecordBatch.from_pylist([], schema=renamed.schema)]
     for session in sessions:
@@ -219,8 +226,14 @@ def _opened(
     fingerprint: Fingerprint,
     pick: Pick | None,
     materialised: str | None = None,
+    written: Sequence[pa.DataType] = (),
 ) -> Opened:
-    columns = columns_of(names, [type.to_pyarrow() for type in table.schema().types])
+    """A source over a table of our sessions; `written` are the types of its first columns as their file has them.
+
+    Expressions know one type for times of day, whatever their unit.
+    """
+    types = [type.to_pyarrow() for type in table.schema().types]
+    columns = columns_of(names, [*written, *types[len(written) :]])
     numbered = pick is not None
     source = Source(table, columns, fingerprint, positional=True, numbered=numbered, materialised=materialised)
     return Opened(source, own.op(), scan, table.columns[0], own, pick)

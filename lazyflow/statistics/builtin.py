@@ -11,7 +11,7 @@ from lazyflow.expressions import Column, Namespace, literal, never
 from lazyflow.statistics.registry import EDGES, Build, Edges, Group, Parts, Registry, Statistic, value_of
 from lazyflow.statistics.results import Histogram
 from lazyflow.statistics.value_counts import skewness
-from lazyflow.types import KINDS, NUMBERS, ORDERED, TEMPORAL, Kind, python_value
+from lazyflow.types import KINDS, NUMBERS, ORDERED, TEMPORAL, Kind, is_far, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,8 +58,13 @@ def _finish_quantiles(parts: Parts) -> Mapping[float, float | None]:
     return {q: _not_nan(parts[str(q)].as_py()) for q in QUANTILES}
 
 
-def build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str, Column]:
-    """One sum per bin: arithmetic on dates and times has no form that every engine takes, comparison has."""
+def build_histogram(
+    column: Column, ns: Namespace, edges: Edges, write: Callable[[Namespace, Column, Any], Column] = literal
+) -> Mapping[str, Column]:
+    """One sum per bin: arithmetic on dates and times has no form that every engine takes, comparison has.
+
+    `write` makes a literal of a value, as `lazyflow.expressions.literal` does.
+    """
 
     def rows(condition: Column) -> Column:
         return condition.ifelse(1, 0).sum()
@@ -68,7 +73,7 @@ def build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str,
         # No finite value gave edges: what there is lies beyond them, on the side of its sign.
         negative = column < 0 if column.type().is_floating() else never(column)
         return {"below": rows(negative), "above": rows(~negative & column.notnull())}
-    points = [edge_literal(ns, column, edge) for edge in edges]
+    points = [write(ns, column, edge_value(edge)) for edge in edges]
     parts = {"below": rows(column < points[0]), "above": rows(column > points[-1])}
     for index, (low, high) in enumerate(pairwise(points)):
         last = index == len(points) - 2
@@ -76,17 +81,12 @@ def build_histogram(column: Column, ns: Namespace, edges: Edges) -> Mapping[str,
     return parts
 
 
-def edge_literal(ns: Namespace, column: Column, edge: pa.Scalar) -> Column:
-    """An edge as a literal that compares with its column."""
-    return literal(ns, column, edge.as_py() if column.type().is_floating() else _plain(edge))
-
-
-def _plain(edge: pa.Scalar) -> Any:
+def edge_value(edge: pa.Scalar) -> Any:
     """An edge as `literal` takes it: numbers as they are, temporal values as text with all their digits."""
     import pyarrow as pa
     import pyarrow.types as pat
 
-    if pat.is_timestamp(edge.type):
+    if pat.is_timestamp(edge.type) and not is_far(edge):
         text = pa.scalar(edge.value, pa.int64()).cast(pa.timestamp(edge.type.unit)).cast(pa.string()).as_py()
         return text + "+00:00" if edge.type.tz else text
     return str(python_value(edge)) if pat.is_temporal(edge.type) else edge.as_py()

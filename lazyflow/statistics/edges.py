@@ -8,7 +8,7 @@ import struct
 from typing import TYPE_CHECKING, Any
 
 from lazyflow.durations import UNITS_PER_SECOND
-from lazyflow.types import kind, python_value
+from lazyflow.types import is_far, kind
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -32,7 +32,7 @@ def edges(low: Any, high: Any, type: pa.DataType) -> tuple[pa.Scalar, ...]:
     tuple of Arrow scalars of `type`
         Empty where there is no value, twice the value where there is one only. Types with a smallest step (integers,
         dates, timestamps, times, decimals) get bins of equally many steps, so that 1 to 12 are 12 bins; the last edge
-        lies beyond the greatest value, unless the type ends before.
+        lies beyond the greatest value, unless the type, or the year 9999 of that value, ends before.
 
     Examples
     --------
@@ -54,7 +54,7 @@ def edges(low: Any, high: Any, type: pa.DataType) -> tuple[pa.Scalar, ...]:
     width = -((first - last - 1) // BINS)
     steps = list(range(first, last + 1, width))
     top = steps[-1] + width
-    if not _fits(top, type):
+    if not _fits(top, type) or (is_far(from_steps(top, type)) and not is_far(high)):
         top = last
         steps = [step for step in steps if step < last]
     return tuple(from_steps(step, type) for step in [*steps, top])
@@ -87,13 +87,13 @@ def _beside(edge: pa.Scalar, steps: int) -> pa.Scalar | None:
 
 
 def _fits(steps: int, type: pa.DataType) -> bool:
-    """Whether a type, in Arrow and in Python, can hold what is so many smallest steps."""
+    """Whether a type can hold what is so many smallest steps."""
     import pyarrow as pa
 
     if kind(type) == "time":  # Arrow takes 24:00 for 00:00
-        return steps < 86_400 * UNITS_PER_SECOND[type.unit]
+        return 0 <= steps < 86_400 * UNITS_PER_SECOND[type.unit]
     try:
-        python_value(from_steps(steps, type))
+        from_steps(steps, type)
     except (pa.ArrowException, OverflowError, ValueError):
         return False
     return True

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from lazyflow import expressions as ex
 from lazyflow.source import SourceColumn
-from lazyflow.statistics.builtin import QUANTILES, SAMPLE, TOP, build_histogram, edge_literal, finish_histogram
+from lazyflow.statistics.builtin import QUANTILES, SAMPLE, TOP, build_histogram, edge_value, finish_histogram
 from lazyflow.statistics.edges import just_above
 from lazyflow.statistics.queries import AggregateQuery, hidden_key
 from lazyflow.statistics.registry import EDGES, Build, CellKey, Edges, Group, Parts, Statistic
 from lazyflow.statistics.results import Basis, Cell, Histogram
 from lazyflow.statistics.sampling import Sample
 from lazyflow.statistics.value_counts import skewness
-from lazyflow.types import NUMBERS, ORDERED, Kind, python_value
+from lazyflow.types import NUMBERS, ORDERED, Kind, is_far, python_value
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -39,13 +39,9 @@ _NEARLY = 0.9
 def _build_top(column: ex.Column, ns: ex.Namespace, sample: Sample) -> Mapping[str, ex.Column]:
     """How often each candidate occurs."""
     return {
-        str(place): (column == _literal(ns, column, value)).ifelse(1, 0).sum()
+        str(place): (column == ex.literal(ns, column, edge_value(value))).ifelse(1, 0).sum()
         for place, value in enumerate(sample.repeated)
     }
-
-
-def _literal(ns: ex.Namespace, column: ex.Column, value: pa.Scalar) -> ex.Column:
-    return edge_literal(ns, column, value) if not column.type().is_string() else ex.literal(ns, column, value.as_py())
 
 
 def _finish_top(parts: Parts, sample: Sample) -> tuple[tuple[Any, int], ...]:
@@ -201,6 +197,8 @@ def likely(name: str, column: SourceColumn, sample: Sample) -> Statistic | None:
     if form is None or not sample.many or column.kind not in form.kinds:
         return None
     if (form.build is _build_moments and not sample.scale) or (form.build is _build_bins and not sample.brackets):
+        return None
+    if form.build is _build_top and any(map(is_far, sample.repeated)):  # of which each engine has literals of its own
         return None
     return form
 

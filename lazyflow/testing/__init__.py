@@ -16,6 +16,8 @@ MODULES = (
     "own_statistics",
     "budgets",
     "names",
+    "every_type",
+    "hostile",
     "wide",
     "transforms",
     "checked",

@@ -18,6 +18,7 @@ from lazyflow.statistics.results import Cell, Histogram, Statistics
 from lazyflow.testing import judge, judge_statistics
 from lazyflow.testing.judge import Column, Frame
 from lazyflow.testing.judge_statistics import NOT_ASKED, NOT_FOR_TYPE
+from lazyflow.testing.operands import position
 
 RELATIVE = 1e-9
 """Floats may be off by so much of the greatest magnitude in their column: sums are not made in the same order."""
@@ -161,6 +162,10 @@ def in_judges_form(name: str, value: Any, type: pa.DataType) -> Any:
     def plain(item: Any) -> Any:
         if item is None or not pa.types.is_temporal(type):
             return item
+        if isinstance(item, str) and not pa.types.is_time(type):  # a year that Python does not have
+            place = position(item, type)
+            assert place == int(place), item
+            return int(place)
         if isinstance(item, str):  # a time of day finer than Python's: HH:MM:SS.nnnnnnnnn
             hours, minutes, seconds = item.split(":")
             return int((int(hours) * 60 + int(minutes)) * 60 * 10**9 + Fraction(seconds) * 10**9)

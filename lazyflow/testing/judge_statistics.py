@@ -176,25 +176,26 @@ def edges(origin: Column) -> tuple[Any, ...]:
     first, last = to_steps(low), to_steps(high)
     width = math.ceil(Fraction(last - first + 1, BINS))
     bins = math.ceil(Fraction(last - first + 1, width))
-    if first + bins * width <= _greatest(origin.type):
+    if first + bins * width <= _greatest(origin.type, last):
         return tuple(from_steps(first + part * width) for part in range(bins + 1))
     return (*(from_steps(step) for step in range(first, last, width)), high)
 
 
-def _greatest(type: pa.DataType) -> int:
-    """The greatest number of steps that Arrow's type and Python's both hold."""
+def _greatest(type: pa.DataType, highest: int) -> int:
+    """The greatest number of steps that the type holds, for moments up to the year 9999 within that year."""
     if pa.types.is_integer(type):
         signed = str(type).startswith("int")
         return int(2 ** (type.bit_width - signed)) - 1
     if pa.types.is_decimal(type):
         return int(10**type.precision) - 1
+    days = (datetime.date.max - datetime.date(1970, 1, 1)).days
     if pa.types.is_date(type):
-        return (datetime.date.max - datetime.date(1970, 1, 1)).days
+        return days if highest <= days else 2**31 - 1
     per_second = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}[type.unit]
     if pa.types.is_time(type):
         return int(86_400 * per_second - 1)
-    years = (datetime.date(9999, 12, 31) - datetime.date(1969, 12, 31)).days * 86_400
-    return int(min(years * per_second - 1, 2**63 - 1))
+    end = (days + 1) * 86_400 * per_second - 1
+    return int(min(end, 2**63 - 1)) if highest <= end else 2**63 - 1
 
 
 def _float_edges(low: float, high: float, bits: int) -> tuple[float, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
 import math
 import re
 from decimal import Decimal
@@ -16,11 +15,10 @@ from lazyflow.types import is_list, kind
 
 _UNITS = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 _MOMENT = re.compile(
-    r"(?P<date>\d{4}-\d\d-\d\d)?[T ]?"
+    r"(?P<date>(?:\d{4}|[+-]\d{4,})-\d\d-\d\d)?[T ]?"
     r"(?:(?P<hour>\d\d):(?P<minute>\d\d)(?::(?P<second>\d\d)(?:\.(?P<fraction>\d+))?)?)?"
     r"(?P<zone>Z|[+-]\d\d:\d\d)?"
 )
-_EPOCH = datetime.date(1970, 1, 1).toordinal()
 
 
 def holds(value: Any, operator: str, asked: Any, type: pa.DataType) -> bool:
@@ -87,7 +85,7 @@ def position(asked: Any, type: pa.DataType) -> Any:
         case "float":
             return _as_float(_number(asked), type.bit_width)
         case "date":
-            return datetime.date.fromisoformat(asked).toordinal() - _EPOCH
+            return _days(asked)
         case "timestamp" | "time":
             return _moment(asked) * _UNITS[type.unit]
         case "duration":
@@ -124,12 +122,17 @@ def _duration(text: str) -> Fraction:
     return (-1 if found[1] else 1) * (days * 86400 + hours * 3600 + minutes * 60 + seconds)
 
 
+def _days(text: str) -> int:
+    """Days since 1970; NumPy has years of any size."""
+    return int(np.datetime64(text.removeprefix("+"), "D").astype(np.int64))
+
+
 def _moment(text: str) -> Fraction:
     """Seconds since 1970 (without a date, since midnight), in UTC."""
     found = _MOMENT.fullmatch(text)
     assert found is not None, text
     part = found.groupdict()
-    days = datetime.date.fromisoformat(part["date"]).toordinal() - _EPOCH if part["date"] else 0
+    days = _days(part["date"]) if part["date"] else 0
     clock = int(part["hour"] or 0) * 3600 + int(part["minute"] or 0) * 60 + int(part["second"] or 0)
     fraction = Fraction(int(part["fraction"]), 10 ** len(part["fraction"])) if part["fraction"] else Fraction(0)
     zone = part["zone"] or "Z"

@@ -309,6 +309,34 @@ LISTS = [
 ]
 """Lists, which `contains` asks for an element."""
 
+_BEFORE, _AFTER, _ERA = -62_135_596_801, 253_402_300_800, -100_000_000_000
+"""Seconds since 1970 of the last one before year 1, of the first one after year 9999, and of one in the year -1199."""
+
+
+def _far(unit: str, zone: str | None) -> Sample:
+    per_second = {"s": 1, "ms": 10**3, "us": 10**6}[unit]
+    end = "Z" if zone else ""
+    operands = (
+        f"+0000-12-31T23:59:59{end}", f"+10000-01-01 00:00:00{end}", f"-1199-02-15T14:13:20{end}", "2000-01-01",
+        f"+10000-01-01 00:00:00.000000001{end}", f"+9999999-01-01{end and 'T00:00Z'}",
+        f"-9999999-01-01{end and 'T00:00Z'}", None,
+    )  # fmt: skip
+    values = (*(second * per_second for second in (_BEFORE, _AFTER, 0, _ERA, _AFTER)), None)
+    return Sample(f"far timestamp {unit}{' ' + zone if zone else ''}", pa.timestamp(unit, zone), values, operands)
+
+
+FAR = [
+    Sample(
+        "far date",
+        pa.date32(),
+        (0, None, -719_163, 2_932_897, -1_000_000, 4_000_000, -719_162, 2_932_896, 4_000_000),
+        ("+0000-12-31", "+10000-01-01", "-0768-02-04", "+12921-08-18", "2000-01-01", "+9999999-01-01", "-9999999-12-31",
+         "0001-01-01", None),
+    ),
+    *(_far(unit, zone) for unit in ("s", "ms", "us") for zone in (None, "Europe/Berlin")),
+]  # fmt: skip
+"""Dates before the year 1 and after 9999, which Python does not have."""
+
 SAMPLES = [*INTEGERS, *FLOATS, *DECIMALS, *BOOLEANS, *DATES, *TIMESTAMPS, *TIMES, *DURATIONS, *TEXTS, *BINARIES]
 
 OTHERS = [
