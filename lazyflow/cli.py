@@ -68,7 +68,9 @@ def _complain(message: str, code: int, debug: bool = False) -> int:
         import traceback
 
         traceback.print_exc()
-    click.echo(f"lazyflow: {' '.join(message.split())}", err=True)
+    from lazyflow.show.values import printable
+
+    click.echo(f"lazyflow: {printable(' '.join(message.split()))}", err=True)
     return code
 
 

@@ -29,6 +29,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from difflib import get_close_matches
 
+_LONGEST_NAME = 100
+"""Characters of a name in a message."""
+
 
 class LazyflowError(Exception):
     """Base of every error that lazyflow raises on purpose."""
@@ -56,13 +59,14 @@ class UnknownName(InvalidInput):
         names = list(known)
         close = get_close_matches(str(name), names, n=1)
         if close:
-            hint = f", did you mean {close[0]!r}?"
+            hint = f", did you mean {_short(close[0], _LONGEST_NAME)}?"
         elif names:
-            shown = ", ".join(names[:20]) + (", ..." if len(names) > 20 else "")
+            cut = [each if len(each) <= _LONGEST_NAME else each[:_LONGEST_NAME] + "..." for each in names[:20]]
+            shown = ", ".join(cut) + (", ..." if len(names) > 20 else "")
             hint = f"; expected one of: {shown}"
         else:
             hint = f"; no {what} is known here"
-        return cls(f"unknown {what} {name!r}{hint}")
+        return cls(f"unknown {what} {_short(name, _LONGEST_NAME) if isinstance(name, str) else repr(name)}{hint}")
 
 
 class InvalidValue(InvalidInput):

@@ -47,7 +47,7 @@ CASES = "".join(
     f"from lazyflow.testing.{name} import *\n"
     for name in (
         *("phases", "generations", "forks", "isolation", "streams", "wide", "deep", "own_statistics", "budgets"),
-        *("sources", "folders", "sampled", "sorting", "sql"),
+        *("sources", "folders", "sampled", "sorting", "sql", "every_type", "hostile", "names"),
     )
 )
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
@@ -767,6 +767,111 @@ MUTANTS = (
         'if node.key == "identifier" and "\\n" in node.name:',
         "if False:",
         parity("sql_of_names", backend="duckdb-lines"),
+    ),
+    Mutant(
+        "views of lists are cast, which loses their elements",
+        "lazyflow/plain.py",
+        "    if is_list(type):  # not by a cast",
+        "    if False:  # not by a cast",
+        parity("every_type_in_memory", backend="duckdb-list views"),
+    ),
+    Mutant(
+        "answers are cast by the names of fields",
+        "lazyflow/plain.py",
+        "            column = pa.chunked_array([_in_type(chunk, type) for chunk in column.chunks], type)",
+        "            column = column.cast(type)",
+        parity("every_type_in_memory", backend="duckdb-structs of fields alike"),
+    ),
+    Mutant(
+        "fields of structs that differ in case are one",
+        "lazyflow/fields.py",
+        "places.append([field.name for field in type].index(step))",
+        "places.append([field.name.lower() for field in type].index(step.lower()))",
+        parity("names_of_fields_in_structs"),
+    ),
+    Mutant(
+        "DuckDB reads times of day by itself, whatever their unit",
+        "backends/lazyflow_duckdb/lossless.py",
+        'return type != pa.time64("ns") and not',
+        "return not",
+        parity("units_of_time_are_those_of_the_file", backend="duckdb-naive-ns"),
+    ),
+    Mutant(
+        "DuckDB makes floats of long decimals",
+        "backends/lazyflow_duckdb/lossless.py",
+        " and not (pat.is_decimal(type) and type.precision > 38)",
+        "",
+        parity("every_type_in_a_file", backend="duckdb-decimal256(76, 4)"),
+    ),
+    Mutant(
+        "DuckDB reads timestamps at which it fails",
+        "backends/lazyflow_duckdb/lossless.py",
+        "if any(abs(end) > _MOST_MILLISECONDS for end in ends):",
+        "if not ends:",
+        parity("moments_at_the_ends_of_64_bits_spoil_no_rows"),
+    ),
+    Mutant(
+        "units of time are DuckDB's",
+        "backends/lazyflow_duckdb/opening.py",
+        "        columns = (*written, *columns[len(written) :])",
+        "        columns = columns",
+        parity("units_of_time_are_those_of_the_file", backend="duckdb-naive-ms"),
+    ),
+    Mutant(
+        "years that Python does not have are left to it",
+        "lazyflow/types.py",
+        "    return is_far_day(days)",
+        "    return False",
+        parity("statistics_of_far_years", backend="duckdb-counting-far date"),
+    ),
+    Mutant(
+        "years with a sign are moved by a cycle too few",
+        "lazyflow/moments.py",
+        "cycles * _CYCLE_DAYS",
+        "(cycles - 1) * _CYCLE_DAYS",
+        parity("filters_and_order_of_far_years", backend="duckdb-far date"),
+    ),
+    Mutant(
+        "names keep control characters",
+        "lazyflow/source.py",
+        """text = _NO_TEXT.sub("\\ufffd", str(name))""",
+        "text = str(name)",
+        parity("what_is_no_text_in_a_name_is_replaced"),
+    ),
+    Mutant(
+        "sort keys of pandas have their own names",
+        "backends/lazyflow_pandas/backend.py",
+        "columns[str(number)] = _sortable(values)\n                keys.append((str(number),",
+        "columns[column] = _sortable(values)\n                keys.append((column,",
+        parity("hostile_names_are_unharmed", backend="pandas-paths"),
+    ),
+    Mutant(
+        "objects of no common type are refused",
+        "lazyflow/data.py",
+        "        array = None\n",
+        "        raise\n",
+        parity("objects_of_no_common_type_are_text", backend="duckdb-texts and numbers"),
+    ),
+    Mutant(
+        "names of types are shown as they are",
+        "lazyflow/show/rows.py",
+        "cut(printable(str(values.type)), widest)",
+        "cut(str(values.type), widest)",
+        ("tests/test_hostile.py::test_the_page_has_no_character_that_moves_the_cursor",),
+    ),
+    Mutant(
+        "errors are shown as they are",
+        "lazyflow/cli.py",
+        "printable(' '.join(message.split()))",
+        "' '.join(message.split())",
+        ("tests/test_hostile.py::test_errors_are_one_short_line_whatever_the_names",),
+    ),
+    Mutant(
+        "events keep what ends a line",
+        "lazyflow/show/events.py",
+        '_MOVING.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)',
+        "text",
+        ("tests/test_hostile.py::test_events_are_lines_of_json_whatever_is_in_them",),
     ),
 )
 

@@ -521,9 +521,10 @@ def test_columns_are_named_once() -> None:
 
 def test_values_beyond_python_are_text() -> None:
     far = pa.chunked_array([pa.array([2**38, 2**60], pa.timestamp("s"))])
-    assert python_values(far) == [str(np.datetime64(2**38, "s")), "<value out of range: 1152921504606846976>"]
+    seen = [f"+{np.datetime64(seconds, 's')}" for seconds in (2**38, 2**60)]
+    assert python_values(far) == seen
     far_within = pa.chunked_array([pa.array([[2**38]], pa.list_(pa.timestamp("s")))])
-    assert python_values(far_within) == ["<list<item: timestamp[s]>>"]
+    assert python_values(far_within) == [seen[:1]]
     assert python_values(pa.chunked_array([pa.array([datetime.time(12, 0)])])) == ["12:00:00"]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -16,6 +17,10 @@ from lazyflow.values import cell_json, plain, python_values
 
 if TYPE_CHECKING:
     from lazyflow.statistics.queries import StatisticsQuery
+
+
+_MOVING = re.compile("[\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+"""Characters that JSON leaves as they are, and that end a line or steer a terminal."""
 
 
 class Events:
@@ -34,7 +39,8 @@ class Events:
     def _write(self, event: str, **fields: Any) -> None:
         with self._lock:
             elapsed = round(time.perf_counter() - self._start, 6)
-            self._file.write(json.dumps({"event": event, "elapsed": elapsed, **fields}, ensure_ascii=False) + "\n")
+            text = json.dumps({"event": event, "elapsed": elapsed, **fields}, ensure_ascii=False)
+            self._file.write(_MOVING.sub(lambda found: f"\\u{ord(found[0]):04x}", text) + "\n")
             self._file.flush()
 
     def opened(self, flow: DataFlow, name: str) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from lazyflow.fields import find_field
 from lazyflow.show.fitting import Lines, beside, cut, fitting
-from lazyflow.show.values import MISSING, shown
+from lazyflow.show.values import MISSING, printable, shown
 from lazyflow.state import Filter
 from lazyflow.step import Step
 from lazyflow.types import NUMBERS, kind
@@ -40,9 +40,8 @@ def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
         notes.append("no rows" if step.window[1] else "no rows asked for")
     if len(chosen) < len(names):
         left = [name for index, name in enumerate(names) if index not in chosen]
-        notes.append(
-            cut(f"{len(left)} of {len(names)} columns do not fit (--columns, --json): {', '.join(left)}", width)
-        )
+        listed = ", ".join(map(shown, left))
+        notes.append(cut(f"{len(left)} of {len(names)} columns do not fit (--columns, --json): {listed}", width))
     for note in notes:
         table.append(f"\n{note}", "dim")
     return table
@@ -50,6 +49,6 @@ def rows_table(step: Step, columns: tuple[str, ...], width: int) -> Text:
 
 def _column(name: str, values: pa.ChunkedArray, widest: int) -> Lines:
     cells = [cut(shown(value), widest) for value in python_values(values)]
-    head = [cut(shown(name), widest), cut(str(values.type), widest)]
+    head = [cut(shown(name), widest), cut(printable(str(values.type)), widest)]
     styles = ["bold", "dim", *("dim" if cell == MISSING else "" for cell in cells)]
     return Lines(head + cells, styles, "right" if kind(values.type) in NUMBERS else "left")
