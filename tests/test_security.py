@@ -27,6 +27,7 @@ from click.testing import CliRunner
 from tornado.httpclient import HTTPClientError
 
 import lazyflow as lf
+from lazyflow import viewer
 from lazyflow.cli import main
 from lazyflow.protocol import StatsUpdate
 from lazyflow.server import Access, make_app
@@ -38,8 +39,9 @@ from tests.serving import TOKEN, UPGRADE, Server, serving, until, until_frame
 from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
-FILES = ("/", "/page.js", "/page.css", "/favicon.ico", "/tables")
+FILES = ("/", "/page.js", "/viewer.js", "/page.css", "/favicon.ico", "/tables")
 ROUTES = (*FILES, "/healthz", "/nowhere")
+built = pytest.mark.skipif(not viewer.is_built(), reason=viewer.HOW_TO_BUILD)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
 
@@ -235,7 +237,9 @@ class Broken(Service):
 async def _answers(server: Server) -> list[tuple[int, Any]]:
     """An answer of each kind: expected status, and the answer."""
     return [
-        *[(200, await server.get(path, BEARER)) for path in ("/", "/page.js", "/page.css", "/favicon.ico", "/healthz")],
+        (200 if viewer.is_built() else 503, await server.get("/", BEARER)),
+        (200 if viewer.is_built() else 404, await server.get("/viewer.js", BEARER)),
+        *[(200, await server.get(path, BEARER)) for path in ("/page.js", "/page.css", "/favicon.ico", "/healthz")],
         (302, await server.get(f"/?token={TOKEN}")),
         (400, await server.get("/ws", BEARER)),
         (401, await server.get("/")),
@@ -257,7 +261,9 @@ async def test_every_answer_has_the_headers() -> None:
         for status, answer in await _answers(server):
             assert answer.status == status
             for name, value in HEADERS.items():
-                assert answer.headers.get(name) == value, (status, name)
+                given = answer.headers.get(name, "")
+                assert re.sub(r" 'nonce-[\w-]{22}'(?=; connect-src)", "", given) == value, (status, name)
+                assert ("nonce" in given) == (name == "Content-Security-Policy" and "<main" in answer.body)
             assert "Server" not in answer.headers
     policy = HEADERS["Content-Security-Policy"]
     assert policy.startswith("default-src 'none'; script-src 'self'; ")
@@ -298,13 +304,31 @@ async def test_the_log_does_not_have_the_token(caplog: pytest.LogCaptureFixture)
     assert all(TOKEN not in repr(vars(record)) for record in caplog.records if record.name.startswith("lazyflow"))
 
 
+@built
+@in_loop
+async def test_a_nonce_for_styles_is_of_one_page_alone() -> None:
+    async with serving() as server:
+        nonces = []
+        for _ in range(2):
+            page = await server.get("/", BEARER)
+            (nonce,) = re.findall(r'nonce="([\w-]{22})"', page.body)
+            policy = page.headers["Content-Security-Policy"]
+            assert f"style-src 'self' 'nonce-{nonce}';" in policy
+            assert policy.count("nonce") == 1
+            nonces.append(nonce)
+        assert len(set(nonces)) == 2
+
+
 def test_the_page_reads_no_data_as_html() -> None:
-    folder = ROOT / "lazyflow" / "server" / "page"
-    script, page = (folder / "page.js").read_text(), (folder / "page.html").read_text()
-    assert "textContent" in script
-    assert not re.search(
-        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser", script
+    folder, source = ROOT / "lazyflow" / "server" / "page", ROOT / "lazyflow" / "viewer" / "src"
+    page = (folder / "page.html").read_text()
+    scripts = {path: path.read_text() for path in (folder / "page.js", *source.rglob("*.ts"))}
+    assert len(scripts) > 20
+    assert any("textContent" in script for script in scripts.values())
+    reads = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|eval\(|new Function|DOMParser"
     )
+    assert [path.name for path, script in scripts.items() if re.search(reads, script)] == []
     assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\son\w+=|\sstyle=|javascript:|https?://", page)
     assert "http" not in (folder / "page.css").read_text()
 

@@ -30,6 +30,7 @@ from tornado.netutil import bind_sockets
 from tornado.web import Application, RequestHandler
 
 import lazyflow as lf
+from lazyflow import viewer
 from lazyflow.cli import main
 from lazyflow.protocol import CLOSE_CODES, ErrorFrame, InitialState, StateFrame
 from lazyflow.server import Access, handlers, make_app
@@ -37,7 +38,7 @@ from lazyflow.service import Service
 from lazyflow.settings import Settings
 from tests.serving import TABLE, TOKEN, Server, hosting, serving, until, until_frame
 from tests.test_readme import blocks
-from tests.test_security import BEARER, in_loop
+from tests.test_security import BEARER, built, in_loop
 from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
@@ -160,6 +161,7 @@ async def _until_the_end() -> None:
 # The page
 
 
+@built
 @in_loop
 async def test_the_page_and_its_files_are_served() -> None:
     async with serving() as server:
@@ -167,12 +169,21 @@ async def test_the_page_and_its_files_are_served() -> None:
         assert page.headers["Content-Type"] == "text/html; charset=utf-8"
         files = re.findall(r'(?:src|href)="([^"]+)"', page.body)
         assert set(files) == {"page.js", "page.css", "favicon.ico"}
-        types = {name: (await server.get(f"/{name}", BEARER)).headers["Content-Type"] for name in files}
+        types = {name: (await server.get(f"/{name}", BEARER)).headers["Content-Type"] for name in (*files, "viewer.js")}
         assert types["page.js"].startswith("text/javascript")
+        assert types["viewer.js"].startswith("text/javascript")
         assert types["page.css"].startswith("text/css")
-        script = (await server.get("/page.js", BEARER)).body
-        assert set(re.findall(r'\$\("(\w+)"\)', script)) <= set(re.findall(r'id="(\w+)"', page.body))
         assert json.loads((await server.get("/tables", BEARER)).body) == {"sources": ["numbers"]}
+
+
+@in_loop
+async def test_without_the_bundle_the_page_says_how_to_build_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(viewer, "is_built", lambda: False)
+    async with serving() as server:
+        page = await server.get("/", BEARER)
+        assert page.status == 503
+        assert viewer.HOW_TO_BUILD in page.body
+        assert (await server.get("/viewer.js", BEARER)).status == 404
 
 
 # Doors

@@ -12,7 +12,7 @@ from tornado.web import Application
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.server.access import Access
-from lazyflow.server.pages import Health, Missing, Page, PageFile, Tables
+from lazyflow.server.pages import Health, Missing, Page, PageFile, Tables, Viewer
 from lazyflow.server.socket import Socket
 from lazyflow.service import Service
 from lazyflow.settings import Settings
@@ -31,6 +31,7 @@ def handlers(service: Service, access: Access, prefix: str, sockets: set[Socket]
     return [
         at("/", Page, name="page.html"),
         at("/page.js", PageFile, name="page.js"),
+        at("/viewer.js", Viewer),
         at("/page.css", PageFile, name="page.css"),
         at("/favicon.ico", PageFile, name="favicon.svg"),
         at("/tables", Tables),

@@ -1,0 +1,249 @@
+// One client of a session: joins, asks, comes back after a lost connection. What comes goes into the store.
+
+import { History } from "./history.ts";
+import { decodeFrame, EMPTY_STATE, VERSION, writeJson } from "./protocol.ts";
+import type { Join, Message, State, Window } from "./protocol.ts";
+import { Store } from "./store.ts";
+import type { Connection, Transport } from "./transport.ts";
+
+const FIRST_RETRY = 250;
+const LAST_RETRY = 5000;
+/** Rows that are fetched above and below those in sight, and the steps of a window's ends. */
+const MARGIN = 50;
+
+const NO_SUCH = 4404;
+const DID_NOT_READ = 4408;
+const TOO_MANY = 4429;
+
+export type Status = "connecting" | "connected" | "lost" | "refused";
+
+export interface Opening {
+  readonly source: string | null;
+  readonly session: string | null;
+  readonly state: State | null;
+}
+
+interface Waiting {
+  resolve(): void;
+  reject(error: Error): void;
+}
+
+/** Leaves out what every message is given. */
+type Asked<T> = T extends Message ? Omit<T, "request"> : never;
+
+export class Client {
+  readonly store = new Store();
+  readonly history = new History();
+  status: Status = "connecting";
+  /** Why the connection was refused or lost, as the server said it. */
+  reason = "";
+  /** The state that was asked for last; the view's own once that is answered. */
+  asked: State;
+  #opening: Opening;
+  #transport: Transport;
+  #connection: Connection | null = null;
+  #request = 0;
+  #answered = 0;
+  #change = 0;
+  #unsent = false;
+  #retry = FIRST_RETRY;
+  #timer: ReturnType<typeof setTimeout> | undefined;
+  #closed = false;
+  #window: Window = [0, 2 * MARGIN];
+  #columns: readonly string[] = [];
+  #asking: { window: Window; columns: readonly string[]; generation: number } | null = null;
+  #waiting = new Map<number, Waiting>();
+  #onStatus: () => void;
+
+  constructor(transport: Transport, opening: Opening, onStatus: () => void) {
+    this.#transport = transport;
+    this.#opening = opening;
+    this.asked = opening.state ?? EMPTY_STATE;
+    this.#onStatus = onStatus;
+  }
+
+  /** Whether a change of this client has not been answered. */
+  get changing(): boolean {
+    return this.#unsent || this.#answered < this.#change;
+  }
+
+  /** Whether the first rows are those in sight, as after a change of one's own. */
+  get atTop(): boolean {
+    return this.#window[0] === 0;
+  }
+
+  connect(): void {
+    const { source, session } = this.#opening;
+    const seen = { version: VERSION, window: this.#window, columns: this.#columns };
+    const join: Join = session ? { ...seen, session } : { ...seen, state: this.asked, ...(source ? { source } : {}) };
+    this.#connection = this.#transport.connect(join, {
+      frame: (data) => this.#take(data),
+      closed: (code, reason) => this.#lost(code, reason),
+    });
+  }
+
+  /** The table to open where neither one nor a session is named. */
+  choose(source: string | null): void {
+    if (!this.#opening.source && !this.#opening.session) this.#opening = { ...this.#opening, source };
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#connection?.close();
+  }
+
+  /** Go to another table, in a session of its own. */
+  open(source: string): void {
+    this.#connection?.close();
+    this.#opening = { source, session: null, state: null };
+    this.#window = [0, 2 * MARGIN];
+    this.#columns = [];
+    this.asked = EMPTY_STATE;
+    this.connect();
+  }
+
+  /**
+   * Ask for another view; changes in a row of the same `merge` are undone at once.
+   * What is given is fulfilled when the change is accepted or passed over, and fails with the reason if it is refused.
+   */
+  change(state: State, merge: string | null = null): Promise<void> {
+    this.history.record(this.asked, merge);
+    return this.#ask(state);
+  }
+
+  undo(): void {
+    const before = this.history.undo(this.asked);
+    if (before) void this.#ask(before).catch(() => undefined);
+  }
+
+  redo(): void {
+    const after = this.history.redo(this.asked);
+    if (after) void this.#ask(after).catch(() => undefined);
+  }
+
+  /** These rows and columns are in sight: fetch them, unless they are there or on their way. */
+  see([first, last]: Window, columns: readonly string[]): void {
+    const { view } = this.store;
+    const options = this.store.session?.options;
+    if (!view || !options) return;
+    const start = Math.max(0, Math.floor(first / MARGIN) * MARGIN - MARGIN);
+    const stop = Math.min(Math.ceil(last / MARGIN) * MARGIN + MARGIN, start + options.max_window_rows);
+    this.#window = [start, stop];
+    this.#columns = columns;
+    if (this.changing || view.rows.covers([first, last], columns)) return;
+    const asking = this.#asking;
+    const same = asking?.generation === view.generation && columns.every((name) => asking.columns.includes(name));
+    if (same && asking.window[0] <= first && last <= asking.window[1]) return;
+    this.#asking = { window: this.#window, columns, generation: view.generation };
+    this.#send({ type: "rows_request", generation: view.generation, window: this.#window, columns });
+  }
+
+  /** Try again what failed. */
+  retry(): void {
+    const { view } = this.store;
+    if (!view) return;
+    view.failure = null;
+    this.#send({ type: "rows_request", generation: view.generation, window: this.#window, columns: this.#columns });
+  }
+
+  /** Compute one statistic of the view alone, such as one that ran out of time. */
+  compute(scope: string, column: string, statistic: string): void {
+    const { view } = this.store;
+    if (view) this.#send({ type: "statistic_request", generation: view.generation, scope, column, statistic });
+  }
+
+  #ask(state: State): Promise<void> {
+    this.asked = state;
+    this.#window = [0, Math.max(2 * MARGIN, this.#window[1] - this.#window[0])];
+    const request = this.#sendChange();
+    return new Promise((resolve, reject) => this.#waiting.set(request, { resolve, reject }));
+  }
+
+  #sendChange(): number {
+    const session = this.store.session?.name;
+    const change: Asked<Message> = {
+      type: "state_change",
+      state: this.asked,
+      window: this.#window,
+      columns: this.#columns,
+      ...(session ? { session } : {}),
+    };
+    this.#unsent = this.status !== "connected";
+    this.#change = this.#send(change);
+    this.#onStatus();
+    return this.#change;
+  }
+
+  #send(message: Asked<Message>): number {
+    this.#request += 1;
+    if (this.status === "connected") this.#connection?.send(writeJson({ ...message, request: this.#request }));
+    return this.#request;
+  }
+
+  #take(data: ArrayBuffer): void {
+    const frame = decodeFrame(data);
+    const { header } = frame;
+    if (header.type === "initial_state") this.#joined(header.session, header.source);
+    if (header.type === "error") {
+      if (header.request != null) this.#refused(header.request, header.message);
+      else this.reason = header.message;
+    }
+    if ("request" in header && header.request != null) this.#answer(header.request);
+    const isState = header.type === "state" || header.type === "initial_state";
+    // Where nothing of this person's is under way, what others changed is shown; else their typing would be undone.
+    if (isState && !this.changing) this.asked = header.state;
+    if (header.type === "rows" || isState) this.#asking = null;
+    this.store.take(frame);
+    if (header.type === "initial_state" && this.#unsent) this.#sendChange();
+    else this.#onStatus();
+  }
+
+  #joined(session: string, source: string): void {
+    this.status = "connected";
+    this.reason = "";
+    this.#retry = FIRST_RETRY;
+    this.#opening = { source, session, state: null };
+    this.#answered = this.#request;
+  }
+
+  #answer(request: number): void {
+    this.#answered = Math.max(this.#answered, request);
+    for (const [number, waiting] of this.#waiting) {
+      if (number > request) continue;
+      this.#waiting.delete(number);
+      waiting.resolve();
+    }
+  }
+
+  #refused(request: number, message: string): void {
+    const waiting = this.#waiting.get(request);
+    this.#waiting.delete(request);
+    this.#asking = null;
+    if (!waiting) return;
+    waiting.reject(new Error(message));
+    if (request === this.#change && this.store.view) this.asked = this.store.view.state;
+  }
+
+  #lost(code: number, reason: string): void {
+    this.#connection = null;
+    this.#asking = null;
+    if (this.#closed) return;
+    this.#unsent ||= this.changing; // whether it was taken is not known; taken twice it is the same
+    if (code === NO_SUCH && this.#opening.session) {
+      // The session ended while nobody looked: go on in a new one, with the same view.
+      this.#opening = { ...this.#opening, session: null };
+      this.connect();
+      return;
+    }
+    this.reason = reason;
+    if (code >= 4400 && code !== DID_NOT_READ && code !== TOO_MANY) {
+      this.status = "refused";
+    } else {
+      this.status = "lost";
+      this.#timer = setTimeout(() => this.connect(), this.#retry);
+      this.#retry = Math.min(2 * this.#retry, LAST_RETRY);
+    }
+    this.#onStatus();
+  }
+}

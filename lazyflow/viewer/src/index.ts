@@ -1,0 +1,8 @@
+// What the bundle gives: the viewer, and what the page needs to have it shown.
+
+export { pageAddress } from "./address.ts";
+export type { Address } from "./address.ts";
+export { mount } from "./mount.ts";
+export type { MountOptions } from "./mount.ts";
+export type { Connection, Listener, Transport } from "./transport.ts";
+export { webSocketTransport } from "./websocket.ts";

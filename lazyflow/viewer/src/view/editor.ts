@@ -1,0 +1,117 @@
+// The editor of one condition: column, operator, and a field that fits the type of the column.
+
+import { isNumber, operatorsFor, parseValue, writeValue } from "../filters.ts";
+import type { ColumnSchema, Filter, Scalar } from "../protocol.ts";
+import { h, setText } from "./dom.ts";
+
+const LISTS = new Set(["in", "not in"]);
+
+export interface EditorOptions {
+  readonly schema: readonly ColumnSchema[];
+  readonly operators: readonly string[];
+  readonly filter: Filter | null;
+  readonly column: string | null;
+  /** Fails with the reason where the filter is refused. */
+  apply(filter: Filter): Promise<void>;
+  remove: (() => void) | null;
+  done(): void;
+}
+
+export function filterEditor(options: EditorOptions): HTMLElement {
+  const { schema, filter } = options;
+  const byName = new Map(schema.map((column) => [column.name, column]));
+  const first = filter?.column ?? options.column ?? schema[0]?.name ?? "";
+  const names = byName.has(first) ? schema.map(({ name }) => name) : [first, ...schema.map(({ name }) => name)];
+  const column = h("select", { "aria-label": "Column" }, ...names.map((name) => h("option", { value: name }, name || '""')));
+  column.value = first;
+  const operator = h("select", { "aria-label": "Operator" });
+  const fields = h("div", { class: "lf-fields" });
+  const error = h("p", { class: "lf-error", role: "alert" });
+  const kind = (): string => byName.get(column.value)?.kind ?? "text";
+
+  const showOperators = (): void => {
+    const offered = operatorsFor(kind()).filter((name) => options.operators.includes(name));
+    const before = operator.value || filter?.operator;
+    operator.replaceChildren(...offered.map((name) => h("option", { value: name }, name)));
+    if (before && offered.includes(before)) operator.value = before;
+    showFields();
+  };
+  const showFields = (): void => {
+    const value = filter && filter.column === column.value && filter.operator === operator.value ? filter.value : undefined;
+    fields.replaceChildren(...fieldsFor(kind(), operator.value, value));
+  };
+  const apply = async (event: Event): Promise<void> => {
+    event.preventDefault();
+    setText(error, "");
+    try {
+      await options.apply(readFilter(column.value, operator.value, kind(), fields));
+      options.done();
+    } catch (reason) {
+      setText(error, (reason as Error).message);
+    }
+  };
+  column.addEventListener("change", showOperators);
+  operator.addEventListener("change", showFields);
+  const remove = options.remove;
+  const removeButton = remove
+    ? h("button", { type: "button", click: () => (remove(), options.done()) }, "Remove")
+    : null;
+  const form = h(
+    "form",
+    { class: "lf-editor", submit: (event: Event) => void apply(event) },
+    h("div", { class: "lf-fields" }, column, operator),
+    fields,
+    error,
+    h("div", { class: "lf-buttons" }, removeButton, h("button", { type: "submit", class: "lf-primary" }, "Apply")),
+  );
+  showOperators();
+  return form;
+}
+
+function fieldsFor(kind: string, operator: string, value: Filter["value"]): HTMLElement[] {
+  if (operator.endsWith("missing")) return [];
+  const values = (Array.isArray(value) ? value : value === undefined ? [] : [value]) as readonly Scalar[];
+  if (LISTS.has(operator)) {
+    const area = h("textarea", { rows: 5, "aria-label": "Values, one a line", placeholder: "one value a line", autofocus: true });
+    area.value = values.map(writeValue).join("\n");
+    return [area];
+  }
+  if (operator === "between") {
+    return [field(kind, values[0], "From"), h("span", {}, "to"), field(kind, values[1], "To")];
+  }
+  return [field(kind, values[0], "Value")];
+}
+
+function field(kind: string, value: Scalar | undefined, label: string): HTMLElement {
+  if (kind === "boolean") {
+    const choice = h("select", { "aria-label": label, autofocus: true }, h("option", {}, "true"), h("option", {}, "false"));
+    choice.value = String(value ?? true);
+    return choice;
+  }
+  const type = kind === "date" ? "date" : kind === "time" ? "time" : "text";
+  const hint = { timestamp: "2013-01-31 12:00", duration: "PT1H30M", binary: "0x00ff" }[kind] ?? "";
+  const input = h("input", {
+    type,
+    step: type === "time" ? "any" : null,
+    inputmode: isNumber(kind) ? "decimal" : null,
+    "aria-label": label,
+    placeholder: hint,
+    autocomplete: "off",
+    spellcheck: "false",
+    autofocus: label !== "To",
+  });
+  input.value = writeValue(value);
+  return input;
+}
+
+function readFilter(column: string, operator: string, kind: string, fields: HTMLElement): Filter {
+  if (operator.endsWith("missing")) return { column, operator };
+  const typed = [...fields.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>("input, select, textarea")];
+  const texts = typed.map((each) => each.value);
+  if (LISTS.has(operator)) {
+    const lines = (texts[0] ?? "").split("\n").filter((line) => line !== "");
+    return { column, operator, value: lines.map((line) => parseValue(line, kind)) };
+  }
+  const values = texts.map((text) => parseValue(text, kind));
+  return { column, operator, value: operator === "between" ? values : values[0]! };
+}

@@ -1,0 +1,50 @@
+// A small dialog at an element: Escape or a press outside closes it, and the focus goes back to where it was.
+
+import { h } from "./dom.ts";
+
+export class Popup {
+  #element: HTMLElement | null = null;
+  #before: Element | null = null;
+  #root: HTMLElement;
+
+  constructor(root: HTMLElement) {
+    this.#root = root;
+    root.addEventListener("pointerdown", (event) => {
+      if (this.#element && !this.#element.contains(event.target as Node)) this.close(false);
+    });
+  }
+
+  open(label: string, anchor: Element | null, ...content: Node[]): void {
+    this.close(false);
+    this.#before = this.#active();
+    this.#element = h("div", { class: "lf-popup", role: "dialog", "aria-label": label }, ...content);
+    this.#element.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") this.close();
+      event.stopPropagation();
+    });
+    this.#root.append(this.#element);
+    this.#place(this.#element, anchor);
+    this.#element.querySelector<HTMLElement>("[autofocus], input, select, textarea, button")?.focus();
+  }
+
+  close(giveBack = true): void {
+    if (!this.#element) return;
+    this.#element.remove();
+    this.#element = null;
+    if (giveBack && this.#before instanceof HTMLElement && this.#before.isConnected) this.#before.focus();
+  }
+
+  #active(): Element | null {
+    return (this.#root.getRootNode() as Document | ShadowRoot).activeElement;
+  }
+
+  #place(element: HTMLElement, anchor: Element | null): void {
+    const root = this.#root.getBoundingClientRect();
+    const at = anchor?.getBoundingClientRect();
+    const size = element.getBoundingClientRect();
+    const left = at ? at.left - root.left : (root.width - size.width) / 2;
+    const top = at ? at.bottom - root.top + 4 : (root.height - size.height) / 3;
+    element.style.left = `${Math.max(8, Math.min(left, root.width - size.width - 8))}px`;
+    element.style.top = `${Math.max(8, Math.min(top, root.height - size.height - 8))}px`;
+  }
+}
