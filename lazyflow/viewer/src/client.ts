@@ -190,11 +190,12 @@ export class Client {
       else this.reason = header.message;
     }
     if ("request" in header && header.request != null) this.#answer(header.request);
-    const isState = header.type === "state" || header.type === "initial_state";
-    // Where nothing of this person's is under way, what others changed is shown; else their typing would be undone.
-    if (isState && !this.changing) this.asked = header.state;
-    if (header.type === "rows" || isState) this.#asking = null;
-    this.store.take(frame);
+    if (this.store.take(frame) !== "refused") {
+      const isState = header.type === "state" || header.type === "initial_state";
+      // Where nothing of this person's is under way, what others changed is shown; else their typing would be undone.
+      if (isState && !this.changing) this.asked = header.state;
+      if (header.type === "rows" || isState) this.#asking = null;
+    }
     if (header.type === "initial_state" && this.#unsent) this.#sendChange();
     else this.#onStatus();
   }

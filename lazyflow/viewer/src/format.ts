@@ -145,12 +145,12 @@ export function formatStatistic(value: unknown, most: number = 80): string {
   return cut(readable(String(value)), most);
 }
 
-const ISO = /^(-?\d{4,}-\d\d-\d\d)T(\d\d:\d\d)(:00)?((?:\.\d+)?Z?)$/;
+const ISO = /^(-?\d{4,}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?Z?)$/;
 
 /** ISO 8601 as a person reads it; any other text as it is. */
 export function readable(text: string): string {
   if (text === "Infinity" || text === "-Infinity") return text.startsWith("-") ? "−∞" : "∞";
   const found = ISO.exec(text);
-  if (!found) return text.replace(/^(-?\d{4,}-\d\d-\d\d)T(\d\d:\d\d:\d\d(?:\.\d+)?Z?)$/, "$1 $2");
-  return found[4] === "" && found[2] === "00:00" ? found[1]! : `${found[1]} ${found[2]}${found[4]}`;
+  if (!found) return text;
+  return found[2] === "00:00:00" ? found[1]! : `${found[1]} ${found[2]}`;
 }

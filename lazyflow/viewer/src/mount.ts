@@ -70,7 +70,7 @@ class Viewer {
     });
     this.#status = new Status(this.#client);
     const body = h("div", { class: "lf-body" }, h("div", { class: "lf-table" }, this.#gridElement, this.#message), this.#panel.element);
-    this.#root = h("div", { class: "lazyflow" }, this.#toolbar.element, body, this.#status.element);
+    this.#root = h("div", { class: "lazyflow", tabindex: -1 }, this.#toolbar.element, body, this.#status.element);
     this.#popup = new Popup(this.#root);
     element.replaceChildren(this.#root);
     this.#grid = new Grid(this.#gridElement, this.#client, actions, options.nonce);

@@ -14,10 +14,16 @@ export interface Place {
 export class Rows {
   #blocks: Block[] = [];
   #end: number | null = null;
+  #limit = Infinity;
 
   /** The number of rows, if a block has shown where they end. */
   get end(): number | null {
     return this.#end;
+  }
+
+  /** From where on there are certainly no rows. */
+  get limit(): number {
+    return this.#limit;
   }
 
   /** How far down rows were seen. */
@@ -31,7 +37,9 @@ export class Rows {
       other.start + other.count <= block.start + block.count &&
       [...other.columns.keys()].every((name) => block.columns.has(name));
     this.#blocks = [block, ...this.#blocks.filter((other) => !covered(other))].slice(0, MOST_BLOCKS);
-    if (block.count < window[1] - window[0] && (block.count > 0 || window[0] === 0)) this.#end = block.start + block.count;
+    if (block.count >= window[1] - window[0]) return;
+    this.#limit = Math.min(this.#limit, block.start + block.count);
+    if (block.count > 0 || block.start === 0) this.#end = this.#limit;
   }
 
   find(column: string, row: number): Place | null {
@@ -46,7 +54,7 @@ export class Rows {
 
   /** Whether all of these rows and columns are at hand, or do not exist. */
   covers([start, stop]: Window, columns: readonly string[]): boolean {
-    const last = this.#end === null ? stop : Math.min(stop, this.#end);
+    const last = Math.min(stop, this.#limit);
     return columns.every((column) => {
       let row = start;
       while (row < last) {

@@ -211,8 +211,8 @@ export class Grid {
 
   #showLength(): void {
     const { store } = this.#client;
-    const known = store.length;
-    const length = known ?? Math.max((store.view?.rows.seen ?? 0) + BEYOND, this.#api.getLastDisplayedRowIndex() + BEYOND);
+    const guess = Math.max(store.view?.rows.seen ?? 0, this.#api.getLastDisplayedRowIndex()) + BEYOND;
+    const length = store.length ?? Math.min(guess, store.view?.rows.limit ?? 0);
     if (length === this.#length) return;
     this.#length = length;
     this.#api.setRowCount(length, true);
