@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -98,7 +99,9 @@ class View:
 
     async def painted(self) -> None:
         """Wait until what is known now has been painted."""
-        await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        await self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     async def column_values(self, column: str, rows: int) -> list[str]:
         return [await self.cell(row, column).inner_text() for row in range(rows)]
@@ -120,11 +123,12 @@ class View:
 
 
 class Wire:
-    """The websocket of a page, where frames can be held back, and others sent."""
+    """The websocket of a page: what was said and seen; frames can be held back, and others sent."""
 
     def __init__(self) -> None:
         self.holds: Callable[[Any], bool] = lambda header: False
         self.seen: list[Any] = []
+        self.said: list[dict[str, Any]] = []
         self._held: list[bytes] = []
         self._page: Any = None
 
@@ -135,6 +139,12 @@ class Wire:
         self._page = route
         server = route.connect_to_server()
         server.on_message(self._from_server)
+
+        def from_page(text: str) -> None:
+            self.said.append(json.loads(text))
+            server.send(text)
+
+        route.on_message(from_page)
 
     def _from_server(self, data: bytes) -> None:
         header = Frame.decode(data).header

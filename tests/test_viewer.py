@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
@@ -78,18 +77,13 @@ async def test_rows_follow_what_is_typed_and_matches_are_marked(expect: Any) -> 
 
 @in_loop
 async def test_each_keystroke_is_sent_at_once(expect: Any) -> None:
+    wire = Wire()
     with lf.DataFlow(TRIPS) as flow:
-        async with viewing(flow) as view:
+        async with viewing(flow, wire_of=wire) as view:
             await view.settled()
-            sent: list[Any] = []
-            devtools = await view.page.context.new_cdp_session(view.page)
-            devtools.on(
-                "Network.webSocketFrameSent", lambda event: sent.append(json.loads(event["response"]["payloadData"]))
-            )
-            await devtools.send("Network.enable")
             await view.page.keyboard.type("rome")
             await expect(view.page.locator("mark").first).to_have_text("Rome")
-            searches = [message["state"]["search"] for message in sent if message["type"] == "state_change"]
+            searches = [message["state"]["search"] for message in wire.said if message["type"] == "state_change"]
             assert searches == ["r", "ro", "rom", "rome"]
 
 

@@ -23,6 +23,14 @@ export interface Opening {
   readonly state: State | null;
 }
 
+/** What a client tells the view of, beside what is in the store. */
+export interface Events {
+  /** Connection, or what was asked for, is other than before. */
+  status(): void;
+  /** Something that was asked for was refused. */
+  notice(message: string): void;
+}
+
 interface Waiting {
   resolve(): void;
   reject(error: Error): void;
@@ -53,13 +61,13 @@ export class Client {
   #columns: readonly string[] = [];
   #asking: { window: Window; columns: readonly string[]; generation: number } | null = null;
   #waiting = new Map<number, Waiting>();
-  #onStatus: () => void;
+  #events: Events;
 
-  constructor(transport: Transport, opening: Opening, onStatus: () => void) {
+  constructor(transport: Transport, opening: Opening, events: Events) {
     this.#transport = transport;
     this.#opening = opening;
     this.asked = opening.state ?? EMPTY_STATE;
-    this.#onStatus = onStatus;
+    this.#events = events;
   }
 
   /** Whether a change of this client has not been answered. */
@@ -112,14 +120,20 @@ export class Client {
     return this.#ask(state);
   }
 
+  /** Ask for another view; if it is refused, that is a notice. */
+  attempt(state: State, merge: string | null = null): void {
+    this.history.record(this.asked, merge);
+    this.#attempt(state);
+  }
+
   undo(): void {
     const before = this.history.undo(this.asked);
-    if (before) void this.#ask(before).catch(() => undefined);
+    if (before) this.#attempt(before);
   }
 
   redo(): void {
     const after = this.history.redo(this.asked);
-    if (after) void this.#ask(after).catch(() => undefined);
+    if (after) this.#attempt(after);
   }
 
   /** These rows and columns are in sight: fetch them, unless they are there or on their way. */
@@ -153,6 +167,10 @@ export class Client {
     if (view) this.#send({ type: "statistic_request", generation: view.generation, scope, column, statistic });
   }
 
+  #attempt(state: State): void {
+    this.#ask(state).catch((error: Error) => this.#events.notice(error.message));
+  }
+
   #ask(state: State): Promise<void> {
     this.asked = state;
     this.#window = [0, Math.max(2 * MARGIN, this.#window[1] - this.#window[0])];
@@ -171,7 +189,7 @@ export class Client {
     };
     this.#unsent = this.status !== "connected";
     this.#change = this.#send(change);
-    this.#onStatus();
+    this.#events.status();
     return this.#change;
   }
 
@@ -187,7 +205,7 @@ export class Client {
     if (header.type === "initial_state") this.#joined(header.session, header.source);
     if (header.type === "error") {
       if (header.request != null) this.#refused(header.request, header.message);
-      else this.reason = header.message;
+      else if (header.generation == null) this.#events.notice(header.message);
     }
     if ("request" in header && header.request != null) this.#answer(header.request);
     if (this.store.take(frame) !== "refused") {
@@ -197,7 +215,7 @@ export class Client {
       if (header.type === "rows" || isState) this.#asking = null;
     }
     if (header.type === "initial_state" && this.#unsent) this.#sendChange();
-    else this.#onStatus();
+    else this.#events.status();
   }
 
   #joined(session: string, source: string): void {
@@ -221,7 +239,10 @@ export class Client {
     const waiting = this.#waiting.get(request);
     this.#waiting.delete(request);
     this.#asking = null;
-    if (!waiting) return;
+    if (!waiting) {
+      this.#events.notice(message);
+      return;
+    }
     waiting.reject(new Error(message));
     if (request === this.#change && this.store.view) this.asked = this.store.view.state;
   }
@@ -245,6 +266,6 @@ export class Client {
       this.#timer = setTimeout(() => this.connect(), this.#retry);
       this.#retry = Math.min(2 * this.#retry, LAST_RETRY);
     }
-    this.#onStatus();
+    this.#events.status();
   }
 }

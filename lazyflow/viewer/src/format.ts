@@ -154,3 +154,24 @@ export function readable(text: string): string {
   if (!found) return text;
   return found[2] === "00:00:00" ? found[1]! : `${found[1]} ${found[2]}`;
 }
+
+const TYPE_NAMES: readonly (readonly [RegExp, string])[] = [
+  [/^double$/, "float64"],
+  [/^halffloat$/, "float16"],
+  [/^float$/, "float32"],
+  [/^string$/, "text"],
+  [/^bool$/, "boolean"],
+  [/^date32\[day\]$/, "date"],
+  [/^timestamp\[\w+, tz=(.+)\]$/, "timestamp $1"],
+  [/^(timestamp|duration)\[\w+\]$/, "$1"],
+  [/^time(?:32|64)\[\w+\]$/, "time"],
+  [/^decimal\d+(\(.+\))$/, "decimal$1"],
+  [/^list<\w+: (\w+)>$/, "list of $1"],
+  [/^(list|struct|map)<.*>$/s, "$1"],
+];
+
+/** An Arrow type as a person calls it. */
+export function typeName(type: string): string {
+  for (const [pattern, name] of TYPE_NAMES) if (pattern.test(type)) return type.replace(pattern, name);
+  return type;
+}

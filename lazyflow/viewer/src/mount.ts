@@ -49,14 +49,17 @@ class Viewer {
     this.#options = options;
     adopt(element);
     const opening = options.address?.read() ?? { source: null, session: null, state: null };
-    this.#client = new Client(transport, opening, () => this.#showStatus());
+    this.#client = new Client(transport, opening, {
+      status: () => this.#showStatus(),
+      notice: (message) => this.#status.tell(message),
+    });
     const { store } = this.#client;
     const actions = this.#actions();
     this.#toolbar = new Toolbar(this.#client, {
       addFilter: (anchor) => this.#edit(null, null, anchor),
       editFilter: (chip, anchor) => this.#edit(chip, null, anchor),
-      removeFilter: (chip) => this.#change(replaceConditions(this.#client.asked, chip.places, [])),
-      clear: () => this.#change({ ...this.#client.asked, filters: [] }),
+      removeFilter: (chip) => this.#client.attempt(replaceConditions(this.#client.asked, chip.places, [])),
+      clear: () => this.#client.attempt({ ...this.#client.asked, filters: [] }),
       columns: (anchor) => this.#popup.open("Columns", anchor, columnList(this.#grid)),
       share: (anchor) => this.#share(anchor, actions),
       help: (anchor) => this.#popup.open("Keys and marks", anchor, helpText()),
@@ -99,12 +102,12 @@ class Viewer {
   #actions(): Actions {
     const client = (): Client => this.#client;
     return {
-      sort: (column, also) => this.#change(nextSort(client().asked, column, also)),
+      sort: (column, also) => this.#client.attempt(nextSort(client().asked, column, also)),
       choose: (column, range) => this.#choose(column, range),
       keep: (column, value) => {
         const already = chosenValues(client().asked, column);
         const same = already.length === 1 && String(already[0]) === String(value);
-        this.#change(chooseValues(client().asked, column, same ? [] : valueFilters(column, [value])));
+        this.#client.attempt(chooseValues(client().asked, column, same ? [] : valueFilters(column, [value])));
       },
       details: (column) => this.#panel.open(column),
       whole: (column, row) => this.#whole(column, row),
@@ -114,14 +117,10 @@ class Viewer {
     };
   }
 
-  #change(state: State): void {
-    this.#client.change(state).catch((error: Error) => this.#status.tell(error.message));
-  }
-
   #choose(column: ColumnSchema, range: [number, number] | null): void {
     const distribution = distributionOf(this.#client.store, column);
     const filters = range && distribution ? distribution.filters(...range) : [];
-    this.#change(chooseValues(this.#client.asked, column.name, filters));
+    this.#client.attempt(chooseValues(this.#client.asked, column.name, filters));
   }
 
   #edit(chip: Chip | null, column: string | null, anchor: HTMLElement): void {
@@ -136,7 +135,7 @@ class Viewer {
       filter,
       column,
       apply: (made) => this.#client.change(replace([made])),
-      remove: chip && (() => this.#change(replace([]))),
+      remove: chip && (() => this.#client.attempt(replace([]))),
       done: () => this.#popup.close(),
     });
     this.#popup.open(chip ? "Edit filter" : "Add filter", anchor, editor);
@@ -209,7 +208,7 @@ class Viewer {
     }
     const filtered = view.state.search !== "" || view.state.filters.length > 0;
     const text = view.schema.length === 0 ? "The table has no columns." : filtered ? "No row matches." : "The table has no rows.";
-    const all = (): void => this.#change({ ...EMPTY_STATE, cleaning: view.state.cleaning, post_processing: view.state.post_processing });
+    const all = (): void => this.#client.attempt({ ...EMPTY_STATE, cleaning: view.state.cleaning, post_processing: view.state.post_processing });
     const button = filtered ? h("button", { type: "button", click: all }, "Show all rows") : null;
     if (this.#message.firstChild?.textContent !== text) {
       this.#message.replaceChildren(h("p", {}, text), ...(button ? [button] : []));

@@ -40,7 +40,7 @@ class Service implements Transport {
 
 function joined(): { client: Client; service: Service } {
   const service = new Service();
-  const client = new Client(service, { source: "sizes", session: null, state: null }, () => undefined);
+  const client = new Client(service, { source: "sizes", session: null, state: null }, { status: () => undefined, notice: () => undefined });
   client.connect();
   service.answer(initial({ generation: 1 }));
   return { client, service };

@@ -155,7 +155,8 @@ export class Chart {
     setAttribute(this.element, "aria-valuemax", this.#distribution.bars.length);
     setAttribute(this.element, "aria-valuenow", this.#at + 1);
     setAttribute(this.element, "aria-valuetext", this.#text());
-    if (!cursor) return;
+    const { activeElement } = this.element.getRootNode() as Document | ShadowRoot;
+    if (!cursor && activeElement !== this.element) return;
     this.#showBand(this.#cursor, ordered(this.#anchor, this.#at));
     this.#options.tell(this.#text());
   }

@@ -14,7 +14,7 @@ import {
 } from "ag-grid-community";
 import type { CellKeyDownEvent, ColDef, Column, GridApi, IGetRowsParams, IHeaderComp } from "ag-grid-community";
 import type { Client } from "../client.ts";
-import { formatValue } from "../format.ts";
+import { formatValue, typeName } from "../format.ts";
 import type { ColumnSchema } from "../protocol.ts";
 import type { Changes } from "../store.ts";
 import type { Actions } from "./actions.ts";
@@ -49,6 +49,7 @@ const theme = themeQuartz.withParams({
   oddRowBackgroundColor: "var(--lf-odd)",
   rowBorder: false,
   columnBorder: { color: "var(--lf-hair)" },
+  headerColumnResizeHandleColor: "transparent",
   headerColumnBorder: { color: "var(--lf-line)" },
   rowHoverColor: "var(--lf-hover)",
 });
@@ -201,7 +202,7 @@ export class Grid {
 
   /** A width that fits the first values and the header. */
   #width({ name, type }: ColumnSchema): number {
-    let longest = Math.max(name.length + 3, Math.min(type.length, 14) + 11, 15);
+    let longest = Math.max(name.length + 3, Math.min(typeName(type).length, 16) + 11, 15);
     for (let row = 0; row < 30; row += 1) {
       const place = this.#client.store.view?.rows.find(name, row);
       if (place) longest = Math.max(longest, formatValue(place.values.at(place.index), place.values.type, 60).length);

@@ -2,7 +2,7 @@
 
 import type { IHeaderComp, IHeaderParams } from "ag-grid-community";
 import { distributionOf } from "../distribution.ts";
-import { compact, percent } from "../format.ts";
+import { compact, percent, typeName } from "../format.ts";
 import type { Cell, ColumnSchema } from "../protocol.ts";
 import type { Store } from "../store.ts";
 import type { Actions } from "./actions.ts";
@@ -54,7 +54,7 @@ export class Header implements IHeaderComp {
     const facts = h(
       "div",
       { class: "lf-facts", click: () => actions.details(schema.name), title: "All statistics (Space)" },
-      h("div", {}, h("span", { class: "lf-type" }, schema.type), this.#missing),
+      h("div", {}, h("span", { class: "lf-type", title: schema.type }, typeName(schema.type)), this.#missing),
       h("div", {}, this.#distinct),
     );
     this.#gui = h("div", { class: "lf-head", "data-kind": schema.kind }, name, facts, this.#chart.element, this.#none);
@@ -91,8 +91,9 @@ export class Header implements IHeaderComp {
     const distribution = distributionOf(store, schema);
     const chosen = state && distribution ? distribution.chosen(state) : null;
     this.#chart.update(distribution, chosen);
-    setAttribute(this.#gui, "data-basis", distribution?.basis ?? null);
-    setText(this.#none, distribution ? "" : this.#without(store, schema));
+    const none = distribution ? "" : this.#without(store, schema);
+    setText(this.#none, none ?? "");
+    setAttribute(this.#none, "data-waiting", !distribution && none === null);
   }
 
   #showFacts(store: Store, { name }: ColumnSchema): void {
@@ -101,18 +102,19 @@ export class Header implements IHeaderComp {
     const share = (value: unknown): string =>
       rows === undefined ? `${compact(Number(value))} missing` : `${percent(Number(value), rows)} missing`;
     show(this.#missing, missing, (value) => (value === 0 ? "" : share(value)));
+    if (!missing) setText(this.#missing, "");
     const distinct = store.cell("filtered", name, "distinct");
     show(this.#distinct, distinct, (value) => (value == null ? "" : `${compact(Number(value))} distinct`));
     const offered = store.session?.options.statistics.find((statistic) => statistic.name === "distinct");
     if (offered && !offered.kinds.includes(this.#params.schema.kind)) setText(this.#distinct, "");
   }
 
-  /** Why there are no bars. */
-  #without(store: Store, { name, kind }: ColumnSchema): string {
+  /** Why there are no bars; null while they may come. */
+  #without(store: Store, { name, kind }: ColumnSchema): string | null {
     const top = store.cell("filtered", name, "top_values") ?? store.cell("filtered", name, "histogram");
     const offered = store.session?.options.statistics.find((statistic) => statistic.name === "top_values");
     if (offered && !offered.kinds.includes(kind)) return "";
-    if (!top) return "…";
+    if (!top) return null;
     if (top.error) return markOf(top).text;
     return Array.isArray(top.value) && top.value.length ? "all different" : "no values";
   }

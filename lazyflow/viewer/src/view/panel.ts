@@ -2,7 +2,7 @@
 
 import { distributionOf } from "../distribution.ts";
 import type { Distribution } from "../distribution.ts";
-import { formatStatistic, grouped, percent } from "../format.ts";
+import { formatStatistic, grouped, percent, typeName } from "../format.ts";
 import type { Cell, ColumnSchema, Scalar, StatisticSchema } from "../protocol.ts";
 import type { Store } from "../store.ts";
 import type { Actions } from "./actions.ts";
@@ -112,7 +112,7 @@ export class Panel {
     this.element.setAttribute("aria-label", `Column ${name}`);
     this.element.replaceChildren(
       h("header", {}, title, button("×", () => this.close(), "Close")),
-      h("p", { class: "lf-type" }, column.type),
+      h("p", { class: "lf-type", title: column.type }, typeName(column.type)),
       tools,
       this.#chart.element,
       this.#told,

@@ -85,6 +85,7 @@ const RULES = `
 .lf-facts .lf-type { overflow: hidden; text-overflow: ellipsis; }
 .lf-type { color: var(--lf-quiet); font-style: italic; }
 .lf-none { margin-top: auto; color: var(--lf-quiet); font-size: 11px; }
+.lf-none[data-waiting] { height: 34px; border-radius: 4px; background: linear-gradient(to top, var(--lf-hair), transparent); }
 [data-form="failed"], [data-form="slow"] { color: var(--lf-alarm); }
 [data-form="pending"]:not(.lf-value) { color: var(--lf-quiet); }
 [data-form="approximate"], [data-form="sampled"] { text-decoration: underline dotted; text-underline-offset: 3px; cursor: help; }

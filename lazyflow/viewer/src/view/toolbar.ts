@@ -86,7 +86,7 @@ export class Toolbar {
   }
 
   #change(change: Partial<State>, merge: string | null = null): void {
-    void this.#client.change({ ...this.#client.asked, ...change }, merge).catch(() => undefined);
+    this.#client.attempt({ ...this.#client.asked, ...change }, merge);
   }
 
   #offer(name: Offer, label: string): HTMLSelectElement {

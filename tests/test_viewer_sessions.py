@@ -1,0 +1,175 @@
+"""The viewer and its session: lost connections, other tabs, links."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import pytest
+from tornado.httpserver import HTTPServer
+from tornado.netutil import bind_sockets
+
+import lazyflow as lf
+from lazyflow.server import close_app, make_app
+from lazyflow.settings import Settings
+from tests.browsing import View, browser, chromium, viewing
+from tests.test_security import in_loop
+from tests.viewer_data import trips
+from tests.wire import Server
+
+pytestmark = browser
+
+TRIPS = trips()
+
+
+@pytest.fixture
+def expect() -> Any:
+    from playwright.async_api import expect
+
+    return expect
+
+
+class Restarted:
+    """A server that can be ended and started again at the same address, as after a crash."""
+
+    def __init__(self, flow: lf.DataFlow) -> None:
+        self._flow = flow
+        self._port = 0
+
+    async def start(self) -> Server:
+        self._app = make_app({"trips": self._flow}, Settings(token="the same"))
+        self._http = HTTPServer(self._app)
+        sockets = bind_sockets(self._port, "127.0.0.1", reuse_port=True)
+        self._http.add_sockets(sockets)
+        self._port = sockets[0].getsockname()[1]
+        return Server(f"127.0.0.1:{self._port}", "the same", self._app.settings["service"])
+
+    async def end(self) -> None:
+        self._http.stop()
+        await close_app(self._app)
+        await self._http.close_all_connections()
+
+
+@in_loop
+async def test_after_a_restart_of_the_server_the_view_is_there_again(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        restarted = Restarted(flow)
+        server = await restarted.start()
+        async with chromium() as running:
+            view = View(await running.new_page(), server)
+            view.columns = list(flow.schema)
+            await view.open()
+            await view.settled()
+            await view.page.keyboard.type("rome")
+            await expect(view.page.locator("mark").first).to_have_text("Rome")
+            first = unquote(view.page.url)
+            await restarted.end()
+            await expect(view.page.locator(".lf-link")).to_contain_text("connection lost")
+            await view.screenshot("lost")
+            await view.page.keyboard.type("!")  # what is done meanwhile is not lost
+            await view.page.keyboard.press("Backspace")
+            await view.header("number").locator(".lf-name").click()
+            await view.header("number").locator(".lf-name").click()
+            await restarted.start()
+            await expect(view.page.locator(".lf-link")).to_have_text("")
+            await expect(view.header("number")).to_have_attribute("aria-sort", "descending")
+            await expect(view.cell(0, "city")).to_have_text("Rome")
+            assert await view.search.input_value() == "rome"
+            await view.settled()
+            assert _session(unquote(view.page.url)) != _session(first)
+            await restarted.end()
+
+
+def _session(url: str) -> str:
+    return urlsplit(url).query.split("session=")[1]
+
+
+@in_loop
+async def test_two_tabs_see_the_same(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            other = View(await view.page.context.new_page(), view.server)
+            other.columns = view.columns
+            await other.page.goto(view.page.url)
+            await other.settled()
+            await view.page.keyboard.type("oslo")
+            await expect(other.cell(0, "city")).to_have_text("Oslo")
+            await expect(other.search).to_have_value("oslo")
+            await other.header("number").locator(".lf-name").click()
+            await expect(view.header("number")).to_have_attribute("aria-sort", "ascending")
+            assert view.server.service.session_count == 1
+            # Undo is of the one who did it: the other's sort stays until the other takes it back.
+            await other.page.keyboard.press("Control+z")
+            await expect(view.header("number")).to_have_attribute("aria-sort", "none")
+            assert await view.search.input_value() == "oslo"
+            assert other.complaints == []
+
+
+@in_loop
+async def test_a_link_to_a_view_begins_with_it_in_a_session_of_its_own(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.page.keyboard.type("oslo")
+            await view.page.locator("mark").first.wait_for()
+            await view.page.get_by_role("button", name="Share").click()
+            await view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            await view.popup.get_by_role("button", name="Copy link to this view").click()
+            await expect(view.page.locator(".lf-status .lf-told")).to_have_text("link copied")
+            link = await view.page.evaluate("navigator.clipboard.readText()")
+            assert "session=" not in link
+            other = View(await view.page.context.new_page(), view.server)
+            other.columns = view.columns
+            await other.page.goto(link)
+            await expect(other.cell(0, "city")).to_have_text("Oslo")
+            await expect(other.search).to_have_value("oslo")
+            await other.settled()
+            assert view.server.service.session_count == 2
+            assert other.complaints == []
+
+
+@in_loop
+async def test_a_state_in_the_address_that_does_not_fit_shows_the_table_and_says_so(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, path='#{"filters":[{"column":"gone","operator":"==","value":1}]}') as view:
+            await view.settled()
+            await expect(view.count).to_have_text("3,000 rows")
+            await expect(view.page.locator(".lf-status .lf-told")).to_contain_text("unknown column 'gone'")
+
+
+@in_loop
+async def test_what_the_server_refuses_is_said_in_the_editor(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.page.get_by_role("button", name="+ Filter").click()
+            await view.popup.get_by_label("Column").select_option("delay")
+            await view.popup.get_by_label("Operator").select_option(">=")
+            await view.popup.get_by_label("Value").fill("many")
+            await view.popup.get_by_role("button", name="Apply").click()
+            await expect(view.popup.get_by_role("alert")).to_contain_text("many")
+            await view.screenshot("refused")
+            await view.popup.get_by_label("Value").fill("40")
+            await view.popup.get_by_role("button", name="Apply").click()
+            await expect(view.popup).to_have_count(0)
+            await expect(view.chips).to_have_text(["delay ≥ 40"])
+            await view.chips.click()
+            await view.popup.get_by_label("Operator").select_option("is missing")
+            await view.popup.get_by_role("button", name="Apply").click()
+            await expect(view.chips).to_have_text(["delay is missing"])
+            await expect(view.count).to_have_text("300 of 3,000 rows")
+            await view.page.get_by_role("button", name="Remove delay is missing").click()
+            await expect(view.count).to_have_text("3,000 rows")
+
+
+@in_loop
+async def test_an_app_offers_cleanings(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        flow.register_cleaning("known", lambda table, ns: table.filter(table["delay"].notnull()))
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.page.get_by_label("Cleaning").select_option("known")
+            await expect(view.count).to_have_text("2,700 of 3,000 rows")
+            await view.header("delay").locator(".lf-facts").click()
+            await expect(view.panel.locator("thead th")).to_have_text(["", "raw", "clean", "filtered"])

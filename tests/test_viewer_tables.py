@@ -1,0 +1,156 @@
+"""The viewer over tables of every form: hostile, wide, empty, tiny."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+import pytest
+
+import lazyflow as lf
+from lazyflow.protocol import ErrorOf, Frame, StatsUpdate
+from tests.browsing import Wire, browser, viewing
+from tests.serving import until
+from tests.test_security import in_loop
+from tests.viewer_data import trips
+
+pytestmark = browser
+
+SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
+
+
+@pytest.fixture
+def expect() -> Any:
+    from playwright.async_api import expect
+
+    return expect
+
+
+@in_loop
+async def test_hostile_names_and_values_are_text(expect: Any) -> None:
+    long = "long " * 200_000  # 1 MB
+    names = [SCRIPT, "\u202egnp.exe", "🦆👩‍👩‍👧", "__proto__", "", "a\nb", "q\"u'o", "constructor", "x" * 1000]
+    values = [SCRIPT, "\u202eright to left", "🦆" * 500, long, "\x00\x1b[31m", "</style><b>bold</b>", "", None]
+    table = pa.table([pa.array(values)] * len(names), names=names)
+    with lf.DataFlow(table) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await expect(view.cell(0, SCRIPT)).to_have_text(SCRIPT)
+            await expect(view.header(SCRIPT).locator("bdi")).to_have_text(SCRIPT)
+            await expect(view.cell(3, "__proto__")).to_contain_text("long long")
+            assert len(await view.cell(3, SCRIPT).inner_text()) < 400
+            await expect(view.cell(6, "")).to_have_text('""')
+            await expect(view.cell(7, "")).to_have_text("—")
+            await expect(view.header("__proto__")).to_contain_text("7 distinct")
+            await view.screenshot("hostile")
+            await view.cell(3, SCRIPT).dblclick()
+            await expect(view.popup.locator("pre")).to_contain_text("long long")
+            assert len(await view.popup.locator("pre").inner_text()) == 200_000
+            await expect(view.popup).to_contain_text("of 1,000,000 characters")
+            await view.page.keyboard.press("Escape")
+            await view.header(SCRIPT).locator(".lf-facts").click()
+            await expect(view.panel.locator("h2")).to_have_text(SCRIPT)
+            await expect(view.panel.locator(".lf-top")).to_contain_text("<b>bold</b>")
+            await view.panel.locator(".lf-top button").filter(has_text="<b>").click()
+            await expect(view.chips).to_contain_text("</style><b>bold</b>")
+            await expect(view.count).to_have_text("1 of 8 rows")
+            await view.search.fill(SCRIPT)
+            await expect(view.count).to_have_text("0 of 8 rows")
+            assert await view.page.evaluate("window.hacked") is None
+            assert await view.page.locator(".lazyflow script, .lazyflow b, .lazyflow img").count() == 0
+
+
+@in_loop
+async def test_two_thousand_columns_cost_what_is_seen(expect: Any) -> None:
+    columns = 2000
+    wire = Wire()
+    table = pa.table({f"c{n}": pa.array(range(n, n + 300)) for n in range(columns)})
+    with lf.DataFlow(table) as flow:
+        async with viewing(flow, wire_of=wire) as view:
+            await expect(view.cell(1, "c0")).to_have_text("1")
+            assert await view.page.locator(".ag-header-cell").count() < 40
+            await expect(view.header("c3")).to_contain_text("300 distinct")
+            await view.page.get_by_role("button", name="Columns").click()
+            await view.popup.get_by_label("Find a column").fill("c1987")
+            await view.popup.get_by_role("button", name="Go to c1987").click()
+            await view.page.keyboard.press("Escape")
+            await expect(view.cell(5, "c1987")).to_have_text("1992")
+            await view.screenshot("wide")
+            asked = [len(header.columns) for header in wire.seen if hasattr(header, "columns")]
+            assert asked[-1] < 60
+
+
+@in_loop
+async def test_no_rows_no_columns_one_row(expect: Any) -> None:
+    with lf.DataFlow(pa.table({"x": pa.array([], pa.int64()), "y": pa.array([], pa.string())})) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await expect(view.count).to_have_text("0 rows")
+            await expect(view.page.locator(".lf-message")).to_have_text("The table has no rows.")
+            await view.screenshot("empty")
+    with lf.DataFlow(pa.table({"x": [1]})) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await expect(view.count).to_have_text("1 row")
+            await expect(view.cell(0, "x")).to_have_text("1")
+
+
+@in_loop
+async def test_where_no_row_matches_all_are_one_press_away(expect: Any) -> None:
+    with lf.DataFlow(trips(100)) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.page.keyboard.type("nowhere")
+            await expect(view.page.locator(".lf-message")).to_contain_text("No row matches.")
+            await expect(view.count).to_have_text("0 of 100 rows")
+            await view.settled()
+            await view.screenshot("no-match")
+            await view.page.get_by_role("button", name="Show all rows").click()
+            await expect(view.count).to_have_text("100 rows")
+            await expect(view.page.locator(".lf-message")).to_be_hidden()
+            await expect(view.search).to_have_value("")
+
+
+@in_loop
+async def test_what_is_approximate_sampled_or_failed_is_marked(expect: Any) -> None:
+    wire = Wire()
+    with lf.DataFlow(trips(100)) as flow:
+        async with viewing(flow, wire_of=wire) as view:
+            await view.settled()
+            cells = {
+                "number": {"distinct": {"value": 98, "basis": "approximate"}},
+                "city": {"distinct": {"value": 7, "basis": "sampled"}},
+                "delay": {"distinct": {"error": {"code": "engine_failed", "message": "The engine failed at the view"}}},
+                "day": {"distinct": {"error": {"code": "out_of_time", "message": "took longer than it may"}}},
+            }
+            frame = {"filtered": {"columns": cells}}
+            wire.send(Frame(StatsUpdate(generation=1, statistics=frame, progress={}, final=True)))  # type: ignore[arg-type]
+            await expect(view.header("number").locator("[data-form='approximate']")).to_have_text("~98 distinct")
+            await expect(view.header("city").locator("[data-form='sampled']")).to_have_text("≈7 distinct")
+            failed = view.header("delay").locator("[data-form='failed']")
+            await expect(failed).to_have_text("failed")
+            await expect(failed).to_have_attribute("title", ErrorOf("", "The engine failed at the view").message)
+            await expect(view.header("day").locator("[data-form='slow']")).to_have_text("slow")
+            await view.screenshot("marks")
+            await view.header("day").locator(".lf-facts").click()
+            await view.panel.get_by_role("button", name="compute").click()
+            await until(lambda: wire.said[-1]["type"] == "statistic_request")
+            asked = {"scope": "filtered", "column": "day", "statistic": "distinct"}
+            assert asked.items() <= wire.said[-1].items()
+
+
+@in_loop
+async def test_an_engine_that_fails_says_so_in_place_of_rows(expect: Any, tmp_path: Any) -> None:
+
+    path = tmp_path / "trips.parquet"
+    pa.parquet.write_table(trips(100), path)
+    with lf.DataFlow(path) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            path.write_bytes(b"no longer a file of Parquet")
+            await view.page.keyboard.type("rome")
+            await expect(view.page.get_by_text("cannot be read").first).to_be_visible()
+            await view.screenshot("error")
+            pa.parquet.write_table(trips(100), path)
+            await view.page.keyboard.type("rome")
+            await expect(view.cell(0, "city")).to_have_text("Rome")
