@@ -135,7 +135,7 @@ async def test_a_state_in_the_address_that_does_not_fit_shows_the_table_and_says
         async with viewing(flow, path='#{"filters":[{"column":"gone","operator":"==","value":1}]}') as view:
             await view.settled()
             await expect(view.count).to_have_text("3,000 rows")
-            await expect(view.page.locator(".lf-status .lf-told")).to_contain_text("unknown column 'gone'")
+            await expect(view.page.locator(".lf-notice")).to_contain_text("unknown column 'gone'")
 
 
 @in_loop
@@ -172,4 +172,4 @@ async def test_an_app_offers_cleanings(expect: Any) -> None:
             await view.page.get_by_label("Cleaning").select_option("known")
             await expect(view.count).to_have_text("2,700 of 3,000 rows")
             await view.header("delay").locator(".lf-facts").click()
-            await expect(view.panel.locator("thead th")).to_have_text(["", "raw", "clean", "filtered"])
+            await expect(view.panel.locator("thead th")).to_have_text(["raw", "clean", "filtered"])

@@ -140,7 +140,7 @@ async def test_what_is_approximate_sampled_or_failed_is_marked(expect: Any) -> N
 
 
 @in_loop
-async def test_an_engine_that_fails_says_so_in_place_of_rows(expect: Any, tmp_path: Any) -> None:
+async def test_a_change_that_fails_is_told_and_tried_again(expect: Any, tmp_path: Any) -> None:
 
     path = tmp_path / "trips.parquet"
     pa.parquet.write_table(trips(100), path)
@@ -149,8 +149,12 @@ async def test_an_engine_that_fails_says_so_in_place_of_rows(expect: Any, tmp_pa
             await view.settled()
             path.write_bytes(b"no longer a file of Parquet")
             await view.page.keyboard.type("rome")
-            await expect(view.page.get_by_text("cannot be read").first).to_be_visible()
+            notice = view.page.locator(".lf-notice")
+            await expect(notice).to_contain_text("cannot be read")
+            await expect(view.page.get_by_role("button", name="Undo")).to_be_disabled()
             await view.screenshot("error")
             pa.parquet.write_table(trips(100), path)
-            await view.page.keyboard.type("rome")
+            await notice.get_by_role("button", name="Try again").click()
             await expect(view.cell(0, "city")).to_have_text("Rome")
+            await expect(view.search).to_have_value("rome")
+            await expect(notice).to_be_hidden()

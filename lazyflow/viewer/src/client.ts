@@ -27,8 +27,8 @@ export interface Opening {
 export interface Events {
   /** Connection, or what was asked for, is other than before. */
   status(): void;
-  /** Something that was asked for was refused. */
-  notice(message: string): void;
+  /** Something was refused, or failed; the state, if it was one that was asked for. */
+  notice(message: string, asked: State | null): void;
 }
 
 interface Waiting {
@@ -54,6 +54,7 @@ export class Client {
   #answered = 0;
   #change = 0;
   #unsent = false;
+  #refusedLast = false;
   #retry = FIRST_RETRY;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -68,6 +69,11 @@ export class Client {
     this.#opening = opening;
     this.asked = opening.state ?? EMPTY_STATE;
     this.#events = events;
+  }
+
+  /** What a change is made from: what was asked for last, unless that was refused. */
+  get #before(): State {
+    return this.#refusedLast && this.store.view ? this.store.view.state : this.asked;
   }
 
   /** Whether a change of this client has not been answered. */
@@ -116,13 +122,13 @@ export class Client {
    * What is given is fulfilled when the change is accepted or passed over, and fails with the reason if it is refused.
    */
   change(state: State, merge: string | null = null): Promise<void> {
-    this.history.record(this.asked, merge);
+    this.history.record(this.#before, merge);
     return this.#ask(state);
   }
 
   /** Ask for another view; if it is refused, that is a notice. */
   attempt(state: State, merge: string | null = null): void {
-    this.history.record(this.asked, merge);
+    this.history.record(this.#before, merge);
     this.#attempt(state);
   }
 
@@ -168,11 +174,12 @@ export class Client {
   }
 
   #attempt(state: State): void {
-    this.#ask(state).catch((error: Error) => this.#events.notice(error.message));
+    this.#ask(state).catch((error: Error) => this.#events.notice(error.message, state));
   }
 
   #ask(state: State): Promise<void> {
     this.asked = state;
+    this.#refusedLast = false;
     this.#window = [0, Math.max(2 * MARGIN, this.#window[1] - this.#window[0])];
     const request = this.#sendChange();
     return new Promise((resolve, reject) => this.#waiting.set(request, { resolve, reject }));
@@ -205,7 +212,7 @@ export class Client {
     if (header.type === "initial_state") this.#joined(header.session, header.source);
     if (header.type === "error") {
       if (header.request != null) this.#refused(header.request, header.message);
-      else if (header.generation == null) this.#events.notice(header.message);
+      else if (header.generation == null) this.#events.notice(header.message, null);
     }
     if ("request" in header && header.request != null) this.#answer(header.request);
     if (this.store.take(frame) !== "refused") {
@@ -240,11 +247,15 @@ export class Client {
     this.#waiting.delete(request);
     this.#asking = null;
     if (!waiting) {
-      this.#events.notice(message);
+      this.#events.notice(message, null);
       return;
     }
     waiting.reject(new Error(message));
-    if (request === this.#change && this.store.view) this.asked = this.store.view.state;
+    if (request !== this.#change || !this.store.view) return;
+    const { state } = this.store.view;
+    this.asked = { ...state, search: this.asked.search }; // what somebody is typing is not taken from under their hands
+    this.history.refused(state);
+    this.#refusedLast = true;
   }
 
   #lost(code: number, reason: string): void {

@@ -1,5 +1,6 @@
 // What one person did, so that it can be undone. Undoing is a new change, like any other.
 
+import { writeJson } from "./protocol.ts";
 import type { State } from "./protocol.ts";
 
 export class History {
@@ -34,6 +35,12 @@ export class History {
     const after = this.#future.pop();
     if (after) this.#past.push(now);
     return after ?? null;
+  }
+
+  /** A change was refused, so that the view is still this one: there is nothing to take back to get there. */
+  refused(now: State): void {
+    this.#merging = null;
+    while (this.#past.length && writeJson(this.#past.at(-1)) === writeJson(now)) this.#past.pop();
   }
 
   /** What was typed until now is one change; what follows is another. */

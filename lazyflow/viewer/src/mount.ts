@@ -14,6 +14,7 @@ import { columnList, helpText, shareLinks, wholeValue } from "./view/dialogs.ts"
 import { h, setAttribute, setText } from "./view/dom.ts";
 import { filterEditor } from "./view/editor.ts";
 import { Grid } from "./view/grid.ts";
+import { Notice } from "./view/notice.ts";
 import { Panel } from "./view/panel.ts";
 import { Popup } from "./view/popup.ts";
 import { Status } from "./view/status.ts";
@@ -42,6 +43,8 @@ class Viewer {
   #panel: Panel;
   #status: Status;
   #popup: Popup;
+  #notice = new Notice((state) => this.#client.attempt(state));
+  #shown = 1;
   #message = h("div", { class: "lf-message", role: "alert", hidden: true });
   #gridElement = h("div", { class: "lf-grid" });
 
@@ -51,7 +54,7 @@ class Viewer {
     const opening = options.address?.read() ?? { source: null, session: null, state: null };
     this.#client = new Client(transport, opening, {
       status: () => this.#showStatus(),
-      notice: (message) => this.#status.tell(message),
+      notice: (message, asked) => this.#notice.show(message, asked),
     });
     const { store } = this.#client;
     const actions = this.#actions();
@@ -73,7 +76,7 @@ class Viewer {
     });
     this.#status = new Status(this.#client);
     const body = h("div", { class: "lf-body" }, h("div", { class: "lf-table" }, this.#gridElement, this.#message), this.#panel.element);
-    this.#root = h("div", { class: "lazyflow", tabindex: -1 }, this.#toolbar.element, body, this.#status.element);
+    this.#root = h("div", { class: "lazyflow", tabindex: -1 }, this.#toolbar.element, this.#notice.element, body, this.#status.element);
     this.#popup = new Popup(this.#root);
     element.replaceChildren(this.#root);
     this.#grid = new Grid(this.#gridElement, this.#client, actions, options.nonce);
@@ -189,6 +192,8 @@ class Viewer {
       this.#panel.update();
     }
     if (changes.view && view && session) {
+      if (view.generation !== this.#shown) this.#notice.hide();
+      this.#shown = view.generation;
       this.#options.address?.write(session.name, session.source, view.state);
       document.title = `${session.source} - lazyflow`;
     }

@@ -74,11 +74,12 @@ test("what is typed stays while an older answer comes; what others changed is ta
 
 test("a change that is refused fails with the reason, and the view stays", async () => {
   const { client, service } = joined();
-  const change = client.change(searching("a"));
+  const change = client.change({ ...searching("a"), sort: [{ column: "size" }] });
   const header = { type: "error", code: "invalid_value", message: "not so", request: service.last["request"] as number } as const;
   service.answer({ header, body: new Uint8Array() });
   await assert.rejects(change, /not so/);
-  assert.equal(client.asked.search, "");
+  assert.deepEqual(client.asked, searching("a"), "what was typed stays, the rest is the view's");
+  assert.equal(client.history.canUndo, false);
   assert.equal(client.changing, false);
 });
 

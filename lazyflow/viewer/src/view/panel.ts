@@ -123,7 +123,7 @@ export class Panel {
   #tables(column: ColumnSchema, distribution: Distribution | null): HTMLTableElement[] {
     const { scopes } = this.#store;
     const offered = (this.#store.session?.options.statistics ?? []).filter((each) => each.kinds.includes(column.kind));
-    const head = h("tr", {}, h("th", { scope: "col" }, ""), ...scopes.map((scope) => h("th", { scope: "col" }, scope)));
+    const head = h("tr", {}, h("td"), ...scopes.map((scope) => h("th", { scope: "col" }, scope)));
     const rows = h(
       "tr",
       {},

@@ -55,6 +55,8 @@ const RULES = `
 .lazyflow .lf-chip button { min-height: 24px; padding: 1px 8px; border: 0; border-radius: 14px; background: none; }
 .lazyflow .lf-chip .lf-chip-text { padding-left: 11px; overflow: hidden; text-overflow: ellipsis; }
 
+.lf-notice { display: flex; align-items: center; gap: 10px; padding: 6px 10px; border-bottom: 1px solid var(--lf-line); color: var(--lf-alarm); }
+.lf-notice span { flex: 1; overflow-wrap: anywhere; }
 .lf-body { display: flex; flex: 1; min-height: 0; }
 .lf-table { position: relative; flex: 1; min-width: 0; }
 .lf-grid { height: 100%; }

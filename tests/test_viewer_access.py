@@ -1,0 +1,199 @@
+"""The viewer for everyone: keyboard, screen readers, light and dark, narrow screens."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import lazyflow as lf
+from tests.browsing import ROOT, View, Wire, browser, viewing
+from tests.test_security import in_loop
+from tests.viewer_data import trips
+
+pytestmark = browser
+
+TRIPS = trips()
+AXE = ROOT / "lazyflow" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
+
+
+@pytest.fixture
+def expect() -> Any:
+    from playwright.async_api import expect
+
+    return expect
+
+
+async def violations(view: View) -> list[str]:
+    """What axe finds wrong: rule, and the elements that break it."""
+    if not await view.page.evaluate("typeof axe === 'object'"):
+        await view.page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = await view.page.evaluate("axe.run().then((results) => results.violations)")
+    return [f"{each['id']}: {[node['html'][:200] for node in each['nodes'][:3]]}" for each in found]
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@in_loop
+async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
+    wire = Wire()
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, wire_of=wire, browser_settings={"color_scheme": scheme}) as view:
+            await view.settled()
+            assert await violations(view) == [], "settled"
+            wire.holds = lambda header: type(header).__name__ == "StatsUpdate"
+            await view.page.keyboard.type("rome")
+            await expect(view.page.locator("mark").first).to_have_text("Rome")
+            assert await violations(view) == [], "pending"
+            wire.release()
+            await view.settled()
+            await view.drag(view.header("delay").locator(".lf-chart"), 0.02, 0.4)
+            await expect(view.chips).to_have_count(1)
+            await view.header("delay").locator(".lf-facts").click()
+            await view.settled()
+            await expect(view.panel).to_be_visible()
+            assert await violations(view) == [], "panel"
+            await view.screenshot(f"panel-{scheme}")
+            await view.chips.first.click()
+            await expect(view.popup).to_be_visible()
+            assert await violations(view) == [], "editor"
+            await view.screenshot(f"editor-{scheme}")
+            await view.page.keyboard.press("Escape")
+            for name in ("Columns", "Share", "Keys and marks (F1)"):
+                await view.page.get_by_role("button", name=name, exact=True).click()
+                await expect(view.popup).to_be_visible()
+                assert await violations(view) == [], name
+                await view.screenshot(f"{name.split()[0].lower()}-{scheme}")
+                await view.page.keyboard.press("Escape")
+            await view.search.fill("nowhere")
+            await expect(view.page.locator(".lf-message")).to_be_visible()
+            assert await violations(view) == [], "no match"
+
+
+@in_loop
+async def test_everything_can_be_done_from_the_keyboard(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            press = view.page.keyboard.press
+            # From the search to the rows, and up to the headers.
+            await press("ArrowDown")
+            await expect(view.page.locator(".ag-cell-focus")).to_have_attribute("col-id", "column-0")
+            await press("ArrowRight")
+            await press("ArrowRight")
+            await press("ArrowUp")
+            focused = view.page.locator(".ag-header-cell:focus")
+            await expect(focused).to_have_attribute("col-id", "column-2")
+            await press("Enter")
+            await expect(view.header("delay")).to_have_attribute("aria-sort", "ascending")
+            await press("Enter")
+            await expect(view.header("delay")).to_have_attribute("aria-sort", "descending")
+            # Its panel: the bars have the focus; three of them are chosen.
+            await press("Space")
+            chart = view.panel.locator(".lf-chart")
+            await expect(chart).to_be_focused()
+            await press("Home")
+            await press("ArrowRight")
+            await press("Shift+ArrowRight")
+            await press("Shift+ArrowRight")
+            await expect(chart).to_have_attribute("aria-valuenow", "4")
+            await expect(view.panel.locator(".lf-told")).to_contain_text("raw:")
+            await press("Enter")
+            await expect(view.chips).to_contain_text("≤ delay <")
+            count = await view.count.inner_text()
+            await press("Control+z")
+            await expect(view.count).to_have_text("3,000 rows")
+            await press("Control+Shift+z")
+            await expect(view.count).to_have_text(count)
+            await expect(chart).to_be_focused()
+            await press("Delete")
+            await expect(view.chips).to_have_count(0)
+            # Back to the rows; a whole value; back again.
+            await press("Escape")
+            await expect(view.panel).to_be_hidden()
+            await expect(view.page.locator(".ag-cell-focus")).to_be_focused()
+            await press("Enter")
+            await expect(view.popup.locator("pre")).to_have_text("44.5")
+            await press("Escape")
+            await expect(view.page.locator(".ag-cell-focus")).to_be_focused()
+            # A filter from the menu, its field focused where it opens.
+            await press("/")
+            await expect(view.search).to_be_focused()
+            await press("Tab")
+            await press("Enter")
+            await view.popup.get_by_label("Column").press("c")  # city
+            await expect(view.popup.get_by_label("Column")).to_have_value("city")
+            await view.popup.get_by_label("Value").press_sequentially("om")
+            await press("Enter")
+            await expect(view.chips).to_have_text(["city contains om"])
+            await expect(view.page.get_by_role("button", name="+ Filter")).to_be_focused()
+
+
+@in_loop
+async def test_a_cell_and_a_row_are_copied_as_text(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            await view.cell(5, "city").click()
+            await view.page.keyboard.press("Control+c")
+            await expect(view.page.locator(".lf-status .lf-told")).to_have_text("value copied")
+            assert await view.page.evaluate("navigator.clipboard.readText()") == "Lima"
+            await view.page.keyboard.press("Control+Shift+c")
+            await expect(view.page.locator(".lf-status .lf-told")).to_have_text("row copied")
+            expected = ["5", "Lima", "37.5", "2024-01-06", "2024-01-01 00:05:00Z", "1.25", "false", "[a, b]", ""]
+            assert await view.page.evaluate("navigator.clipboard.readText()") == "\t".join(expected)
+
+
+@in_loop
+async def test_what_changed_is_announced(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            live = view.page.locator("[aria-live='polite'].lf-hidden")
+            await expect(live).to_have_text("3,000 rows")
+            await view.page.keyboard.type("rome")
+            await view.settled()
+            await expect(live).to_have_text(await view.count.inner_text())
+            grid = view.page.get_by_role("grid")
+            await expect(grid).to_be_visible()
+
+
+@in_loop
+async def test_light_and_dark_follow_the_system(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            page = view.page.locator(".lazyflow")
+            await expect(page).to_have_css("background-color", "rgb(255, 255, 255)")
+            await view.page.emulate_media(color_scheme="dark")
+            await expect(page).to_have_css("background-color", "rgb(18, 22, 28)")
+            await expect(view.page.locator(".ag-row").first).to_have_css("color", "rgb(215, 221, 230)")
+            await view.screenshot("dark")
+
+
+@in_loop
+async def test_it_is_usable_on_a_narrow_screen(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, width=400, height=700) as view:
+            await view.settled()
+            assert await view.page.evaluate("document.documentElement.scrollWidth") == 400
+            await expect(view.cell(0, "city")).to_be_visible()
+            await view.screenshot("narrow")
+            await view.header("city").locator(".lf-facts").click()
+            await expect(view.panel).to_be_in_viewport()
+            await view.screenshot("narrow-panel")
+            await view.panel.get_by_role("button", name="Close").click()
+            await view.page.get_by_role("button", name="+ Filter").click()
+            box = await view.popup.bounding_box()
+            assert box["x"] >= 0
+            assert box["x"] + box["width"] <= 400
+
+
+@in_loop
+async def test_nothing_moves_for_those_who_do_not_want_it() -> None:
+    wire = Wire()
+    wire.holds = lambda header: type(header).__name__ == "StatsUpdate"
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, wire_of=wire, browser_settings={"reduced_motion": "reduce"}) as view:
+            await view.cell(0, "city").wait_for()
+            assert await view.page.evaluate("document.getAnimations().length") == 0
