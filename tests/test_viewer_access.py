@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -100,6 +101,7 @@ async def test_everything_can_be_done_from_the_keyboard(expect: Any) -> None:
             await expect(view.panel.locator(".lf-told")).to_contain_text("raw:")
             await press("Enter")
             await expect(view.chips).to_contain_text("≤ delay <")
+            await expect(view.count).to_have_text(re.compile(r"^\d+ of 3,000 rows$"))
             count = await view.count.inner_text()
             await press("Control+z")
             await expect(view.count).to_have_text("3,000 rows")

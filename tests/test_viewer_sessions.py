@@ -154,6 +154,13 @@ async def test_what_the_server_refuses_is_said_in_the_editor(expect: Any) -> Non
             await view.popup.get_by_role("button", name="Apply").click()
             await expect(view.popup).to_have_count(0)
             await expect(view.chips).to_have_text(["delay ≥ 40"])
+            await view.drag(view.header("delay").locator(".lf-chart"), 0.02, 0.4)
+            await expect(view.chips).to_have_text(["-5 ≤ delay < 14.8"])
+            await view.chips.click()
+            await expect(view.popup.get_by_label("From")).to_have_value("-5")
+            await view.popup.get_by_label("Below").fill("0")
+            await view.popup.get_by_role("button", name="Apply").click()
+            await expect(view.chips).to_have_text(["-5 ≤ delay < 0"])
             await view.chips.click()
             await view.popup.get_by_label("Operator").select_option("is missing")
             await view.popup.get_by_role("button", name="Apply").click()
@@ -173,3 +180,19 @@ async def test_an_app_offers_cleanings(expect: Any) -> None:
             await expect(view.count).to_have_text("2,700 of 3,000 rows")
             await view.header("delay").locator(".lf-facts").click()
             await expect(view.panel.locator("thead th")).to_have_text(["raw", "clean", "filtered"])
+
+
+@in_loop
+async def test_another_table_is_chosen(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow, lf.DataFlow(trips(10)) as few:
+        async with viewing({"many": flow, "few": few}) as view:
+            await view.settled()
+            await view.page.keyboard.type("rome")
+            await expect(view.page.locator("mark").first).to_have_text("Rome")
+            await view.page.get_by_label("Table", exact=True).select_option("few")
+            await expect(view.count).to_have_text("10 rows")
+            await expect(view.search).to_have_value("")
+            await expect(view.page.get_by_role("button", name="Undo")).to_be_disabled()
+            await expect(view.page).to_have_title("few - lazyflow")
+            await view.page.get_by_label("Table", exact=True).select_option("many")
+            await expect(view.count).to_have_text("3,000 rows")

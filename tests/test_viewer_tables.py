@@ -69,7 +69,6 @@ async def test_two_thousand_columns_cost_what_is_seen(expect: Any) -> None:
         async with viewing(flow, wire_of=wire) as view:
             await expect(view.cell(1, "c0")).to_have_text("1")
             assert await view.page.locator(".ag-header-cell").count() < 40
-            await expect(view.header("c3")).to_contain_text("300 distinct")
             await view.page.get_by_role("button", name="Columns").click()
             await view.popup.get_by_label("Find a column").fill("c1987")
             await view.popup.get_by_role("button", name="Go to c1987").click()

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import PurePath
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import click
@@ -56,9 +56,15 @@ def table_names(paths: Iterable[str]) -> list[str]:
     return names
 
 
+class Table(NamedTuple):
+    """What is to be served under a name: whatever `DataFlow` takes, and the name of its backend or None."""
+
+    data: Any
+    backend: str | None = None
+
+
 def serve_tables(
-    tables: Mapping[str, Any],
-    backend: str | None,
+    tables: Mapping[str, Table],
     settings: Settings,
     debug: bool,
     statistics: Iterable[Statistic] = (),
@@ -69,9 +75,7 @@ def serve_tables(
     Parameters
     ----------
     tables
-        Name -> whatever `DataFlow` takes.
-    backend
-        Name of the backend of all of them, or None.
+        Name -> table.
     settings
         All settings.
     debug
@@ -106,7 +110,7 @@ def serve_tables(
                     statistics=own,
                 )
             )
-            for name, data in tables.items()
+            for name, (data, backend) in tables.items()
         }
         app = make_app(flows, settings, None)
         for flow in flows.values():

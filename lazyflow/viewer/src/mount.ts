@@ -10,7 +10,7 @@ import type { ColumnSchema, Filter, State } from "./protocol.ts";
 import type { Changes } from "./store.ts";
 import type { Transport } from "./transport.ts";
 import type { Actions } from "./view/actions.ts";
-import { columnList, helpText, shareLinks, wholeValue } from "./view/dialogs.ts";
+import { anyOf, columnList, helpText, shareLinks, wholeValue } from "./view/dialogs.ts";
 import { h, setAttribute, setText } from "./view/dom.ts";
 import { filterEditor } from "./view/editor.ts";
 import { Grid } from "./view/grid.ts";
@@ -129,15 +129,17 @@ class Viewer {
   #edit(chip: Chip | null, column: string | null, anchor: HTMLElement): void {
     const { store } = this.#client;
     if (!store.view || !store.session) return;
-    // Of several filters that are shown as one, the first is edited; what it becomes takes the place of all.
-    const filter = chip ? asOne(chip) : null;
-    const replace = (by: Filter[]): State => replaceConditions(this.#client.asked, chip?.places ?? [], by);
+    const replace = (by: readonly Filter[]): State => replaceConditions(this.#client.asked, chip?.places ?? [], by);
+    if (chip?.any) {
+      this.#popup.open("Any of", anchor, anyOf(chip, () => (this.#client.attempt(replace([])), this.#popup.close())));
+      return;
+    }
     const editor = filterEditor({
       schema: store.view.schema,
       operators: store.session.options.operators,
-      filter,
+      filters: chip?.filters ?? [],
       column,
-      apply: (made) => this.#client.change(replace([made])),
+      apply: (made) => this.#client.change(replace(made)),
       remove: chip && (() => this.#client.attempt(replace([]))),
       done: () => this.#popup.close(),
     });
@@ -231,13 +233,4 @@ class Viewer {
       setText(this.#message, this.#client.reason || "The server refused the connection.");
     }
   }
-}
-
-/** The filter that a chip can be edited as. */
-function asOne({ filters }: Chip): Filter {
-  const [low, high] = filters;
-  if (low && high && high.operator === "<=" && low.operator === ">=") {
-    return { column: low.column, operator: "between", value: [low.value as never, high.value as never] };
-  }
-  return low!;
 }

@@ -5,20 +5,24 @@ import type { ColumnSchema, Filter, Scalar } from "../protocol.ts";
 import { h, setText } from "./dom.ts";
 
 const LISTS = new Set(["in", "not in"]);
+/** A half-open range, as dragging across bars makes it: two filters that a person sees as one. */
+const RANGE = "from, below";
 
 export interface EditorOptions {
   readonly schema: readonly ColumnSchema[];
   readonly operators: readonly string[];
-  readonly filter: Filter | null;
+  /** What is edited: nothing, a filter, or the two of a range. */
+  readonly filters: readonly Filter[];
   readonly column: string | null;
-  /** Fails with the reason where the filter is refused. */
-  apply(filter: Filter): Promise<void>;
+  /** Fails with the reason where what was made is refused. */
+  apply(filters: readonly Filter[]): Promise<void>;
   remove: (() => void) | null;
   done(): void;
 }
 
 export function filterEditor(options: EditorOptions): HTMLElement {
-  const { schema, filter } = options;
+  const { schema } = options;
+  const filter = asOne(options.filters);
   const byName = new Map(schema.map((column) => [column.name, column]));
   const first = filter?.column ?? options.column ?? schema[0]?.name ?? "";
   const names = byName.has(first) ? schema.map(({ name }) => name) : [first, ...schema.map(({ name }) => name)];
@@ -30,7 +34,8 @@ export function filterEditor(options: EditorOptions): HTMLElement {
   const kind = (): string => byName.get(column.value)?.kind ?? "text";
 
   const showOperators = (): void => {
-    const offered = operatorsFor(kind()).filter((name) => options.operators.includes(name));
+    const known = operatorsFor(kind()).filter((name) => options.operators.includes(name));
+    const offered = known.includes("between") ? [...known, RANGE] : known;
     const before = operator.value || filter?.operator;
     operator.replaceChildren(...offered.map((name) => h("option", { value: name }, name)));
     if (before && offered.includes(before)) operator.value = before;
@@ -44,7 +49,7 @@ export function filterEditor(options: EditorOptions): HTMLElement {
     event.preventDefault();
     setText(error, "");
     try {
-      await options.apply(readFilter(column.value, operator.value, kind(), fields));
+      await options.apply(readFilters(column.value, operator.value, kind(), fields));
       options.done();
     } catch (reason) {
       setText(error, (reason as Error).message);
@@ -79,6 +84,9 @@ function fieldsFor(kind: string, operator: string, value: Filter["value"]): HTML
   if (operator === "between") {
     return [field(kind, values[0], "From"), h("span", {}, "to"), field(kind, values[1], "To")];
   }
+  if (operator === RANGE) {
+    return [field(kind, values[0], "From"), h("span", {}, "to below"), field(kind, values[1], "Below")];
+  }
   return [field(kind, values[0], "Value")];
 }
 
@@ -98,20 +106,32 @@ function field(kind: string, value: Scalar | undefined, label: string): HTMLElem
     placeholder: hint,
     autocomplete: "off",
     spellcheck: "false",
-    autofocus: label !== "To",
+    autofocus: label === "From" || label === "Value",
   });
   input.value = writeValue(value);
   return input;
 }
 
-function readFilter(column: string, operator: string, kind: string, fields: HTMLElement): Filter {
-  if (operator.endsWith("missing")) return { column, operator };
-  const typed = [...fields.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>("input, select, textarea")];
-  const texts = typed.map((each) => each.value);
+/** The filters of a chip as the one that the editor shows. */
+function asOne([low, high]: readonly Filter[]): Filter | null {
+  if (!low || !high) return low ?? null;
+  const operator = high.operator === "<=" ? "between" : RANGE;
+  return { column: low.column, operator, value: [low.value as Scalar, high.value as Scalar] };
+}
+
+function readFilters(column: string, operator: string, kind: string, fields: HTMLElement): Filter[] {
+  if (operator.endsWith("missing")) return [{ column, operator }];
+  const typed = fields.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>("input, select, textarea");
+  const texts = [...typed].map((each) => each.value);
   if (LISTS.has(operator)) {
     const lines = (texts[0] ?? "").split("\n").filter((line) => line !== "");
-    return { column, operator, value: lines.map((line) => parseValue(line, kind)) };
+    return [{ column, operator, value: lines.map((line) => parseValue(line, kind)) }];
   }
-  const values = texts.map((text) => parseValue(text, kind));
-  return { column, operator, value: operator === "between" ? values : values[0]! };
+  const [value = null, high = null] = texts.map((text) => parseValue(text, kind));
+  if (operator === "between") return [{ column, operator, value: [value, high] }];
+  if (operator !== RANGE) return [{ column, operator, value }];
+  return [
+    { column, operator: ">=", value },
+    { column, operator: "<", value: high },
+  ];
 }

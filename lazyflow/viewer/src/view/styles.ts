@@ -128,6 +128,7 @@ const RULES = `
   position: absolute; z-index: 20; max-width: min(560px, calc(100% - 16px)); max-height: calc(100% - 16px); overflow: auto; padding: 14px;
   border: 1px solid var(--lf-line); border-radius: 8px; background: var(--lf-back); box-shadow: 0 6px 24px rgb(0 0 0 / .18);
 }
+.lf-dialog :is(p, ul) { margin: 0; }
 .lf-dialog, .lf-editor { display: flex; flex-direction: column; gap: 10px; }
 .lf-editor { width: 320px; max-width: 100%; }
 .lf-fields { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; }
