@@ -195,4 +195,4 @@ async def viewing(
             await wire_of.install(view.page)
         await view.open(path)
         yield view
-        assert view.complaints == []
+        assert not view.complaints, view.complaints

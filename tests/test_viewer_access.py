@@ -132,19 +132,65 @@ async def test_everything_can_be_done_from_the_keyboard(expect: Any) -> None:
 
 
 @in_loop
-async def test_a_cell_and_a_row_are_copied_as_text(expect: Any) -> None:
+async def test_cells_are_copied_as_tab_separated_text(expect: Any) -> None:
     with lf.DataFlow(TRIPS) as flow:
         async with viewing(flow) as view:
             await view.settled()
             await view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            told = view.page.locator(".lf-status .lf-told")
+            copied = "navigator.clipboard.readText()"
             await view.cell(5, "city").click()
             await view.page.keyboard.press("Control+c")
-            await expect(view.page.locator(".lf-status .lf-told")).to_have_text("value copied")
-            assert await view.page.evaluate("navigator.clipboard.readText()") == "Lima"
+            await expect(told).to_have_text("1 cell copied")
+            assert await view.page.evaluate(copied) == "Lima"
             await view.page.keyboard.press("Control+Shift+c")
-            await expect(view.page.locator(".lf-status .lf-told")).to_have_text("row copied")
+            await expect(told).to_have_text("1 row copied")
             expected = ["5", "Lima", "37.5", "2024-01-06", "2024-01-01 00:05:00Z", "1.25", "false", "[a, b]", ""]
-            assert await view.page.evaluate("navigator.clipboard.readText()") == "\t".join(expected)
+            assert await view.page.evaluate(copied) == "\t".join(expected)
+            await view.page.keyboard.press("Shift+ArrowRight")
+            await view.page.keyboard.press("Shift+ArrowDown")
+            await expect(view.page.locator("[data-picked]")).to_have_count(4)
+            await view.page.keyboard.press("Control+c")
+            await expect(told).to_have_text("4 cells copied")
+            assert await view.page.evaluate(copied) == "Lima\t37.5\nLima\t6"
+            await view.page.keyboard.press("ArrowDown")
+            await expect(view.page.locator("[data-picked]")).to_have_count(0)
+            start, end = await view.cell(1, "number").bounding_box(), await view.cell(3, "city").bounding_box()
+            await view.page.mouse.move(start["x"] + 20, start["y"] + 5)
+            await view.page.mouse.down()
+            await view.page.mouse.move(end["x"] + 20, end["y"] + 5, steps=5)
+            await view.page.mouse.up()
+            await expect(view.page.locator("[data-picked]")).to_have_count(6)
+            await view.screenshot("picked")
+            await view.page.keyboard.press("Control+c")
+            await expect(told).to_have_text("6 cells copied")
+            assert await view.page.evaluate(copied) == "1\tBonn\n2\tRome\n3\tRome"
+
+
+@in_loop
+async def test_columns_are_hidden_pinned_and_moved(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.header("city").locator(".lf-facts").click()
+            await view.panel.get_by_role("button", name="Hide").click()
+            await expect(view.header("city")).to_have_count(0)
+            await view.page.get_by_role("button", name="Columns").click()
+            await view.popup.get_by_label("city", exact=True).check()
+            await expect(view.header("city")).to_be_visible()
+            await view.page.keyboard.press("Escape")
+            await view.header("delay").locator(".lf-facts").click()
+            await view.panel.get_by_role("button", name="Pin", exact=True).click()
+            await expect(view.page.locator(".ag-header .ag-grid-pinned-left-cells")).to_contain_text("delay")
+            await expect(view.cell(0, "delay")).to_have_text("-5")
+            box = await view.header("day").bounding_box()
+            to = await view.header("number").bounding_box()
+            await view.page.mouse.move(box["x"] + 15, box["y"] + 12)
+            await view.page.mouse.down()
+            await view.page.mouse.move(to["x"] + 10, to["y"] + 12, steps=12)
+            await view.page.mouse.up()
+            await expect(view.page.locator(".ag-header .ag-grid-scrolling-cells .ag-header-cell").first).to_contain_text("day")
+            await expect(view.header("day")).to_have_attribute("aria-sort", "none")
 
 
 @in_loop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -10,9 +11,10 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
 
 import lazyflow as lf
+from lazyflow.protocol import StateFrame
 from lazyflow.server import close_app, make_app
 from lazyflow.settings import Settings
-from tests.browsing import View, browser, chromium, viewing
+from tests.browsing import View, Wire, browser, chromium, viewing
 from tests.test_security import in_loop
 from tests.viewer_data import trips
 from tests.wire import Server
@@ -196,3 +198,21 @@ async def test_another_table_is_chosen(expect: Any) -> None:
             await expect(view.page).to_have_title("few - lazyflow")
             await view.page.get_by_label("Table", exact=True).select_option("many")
             await expect(view.count).to_have_text("3,000 rows")
+
+
+@in_loop
+async def test_a_slow_change_says_so_and_can_be_left(expect: Any) -> None:
+    wire = Wire()
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, wire_of=wire) as view:
+            await view.settled()
+            wire.holds = lambda header: isinstance(header, StateFrame) and bool(header.state.search)
+            await view.page.keyboard.type("rome")
+            await expect(view.page.locator(".lf-work")).to_contain_text(re.compile(r"fetching rows · \d s"))
+            await expect(view.cell(0, "city")).to_have_text("Bonn")
+            await view.page.get_by_role("button", name="Go back").click()
+            await view.settled()
+            await expect(view.search).to_have_value("")
+            wire.release()  # what was left comes late, and is refused
+            await view.page.keyboard.type("oslo")
+            await expect(view.cell(0, "city")).to_have_text("Oslo")

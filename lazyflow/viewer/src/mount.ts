@@ -74,7 +74,7 @@ class Viewer {
       filter: (name, anchor) => this.#edit(null, name, anchor),
       closed: () => this.#grid.focus(),
     });
-    this.#status = new Status(this.#client);
+    this.#status = new Status(this.#client, () => this.#toolbar.search.focus());
     const body = h("div", { class: "lf-body" }, h("div", { class: "lf-table" }, this.#gridElement, this.#message), this.#panel.element);
     this.#root = h("div", { class: "lazyflow", tabindex: -1 }, this.#toolbar.element, this.#notice.element, body, this.#status.element);
     this.#popup = new Popup(this.#root);

@@ -10,6 +10,7 @@ import { h, markMatches, setAttribute, setText } from "./dom.ts";
 export interface CellParams extends ICellRendererParams {
   readonly schema: ColumnSchema;
   readonly store: Store;
+  isPicked(row: number, column: string): boolean;
 }
 
 export class ValueCell implements ICellRendererComp {
@@ -29,8 +30,9 @@ export class ValueCell implements ICellRendererComp {
     return true;
   }
 
-  #show({ schema, store, node }: CellParams): void {
+  #show({ schema, store, node, isPicked }: CellParams): void {
     const { view } = store;
+    setAttribute(this.#gui, "data-picked", node.rowIndex !== null && isPicked(node.rowIndex, schema.name));
     const place = view && node.rowIndex !== null ? view.rows.find(schema.name, node.rowIndex) : null;
     if (!place) {
       setText(this.#gui, "");

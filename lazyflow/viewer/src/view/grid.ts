@@ -10,7 +10,6 @@ import {
   RenderApiModule,
   RowApiModule,
   ScrollApiModule,
-  themeQuartz,
 } from "ag-grid-community";
 import type { CellKeyDownEvent, ColDef, Column, GridApi, IGetRowsParams, IHeaderComp } from "ag-grid-community";
 import type { Client } from "../client.ts";
@@ -21,6 +20,8 @@ import type { Actions } from "./actions.ts";
 import { NumberCell, ValueCell } from "./cell.ts";
 import { h } from "./dom.ts";
 import { Header } from "./header.ts";
+import { Picking } from "./picking.ts";
+import { ICONS, THEME } from "./theme.ts";
 import type { HeaderContext } from "./header.ts";
 
 const ROW_HEIGHT = 25;
@@ -32,33 +33,12 @@ const BEYOND = 500;
 const FEW_COLUMNS = 60;
 const NEIGHBOURS = 8;
 
-const theme = themeQuartz.withParams({
-  backgroundColor: "var(--lf-back)",
-  foregroundColor: "var(--lf-text)",
-  accentColor: "var(--lf-accent)",
-  borderColor: "var(--lf-line)",
-  headerBackgroundColor: "var(--lf-band)",
-  headerTextColor: "var(--lf-text)",
-  browserColorScheme: "inherit",
-  fontFamily: "inherit",
-  fontSize: 13,
-  headerFontSize: 13,
-  cellHorizontalPadding: 10,
-  wrapperBorder: false,
-  wrapperBorderRadius: 0,
-  oddRowBackgroundColor: "var(--lf-odd)",
-  rowBorder: false,
-  columnBorder: { color: "var(--lf-hair)" },
-  headerColumnResizeHandleColor: "transparent",
-  headerColumnBorder: { color: "var(--lf-line)" },
-  rowHoverColor: "var(--lf-hover)",
-});
-
 export class Grid {
   #api: GridApi;
   #client: Client;
   #actions: Actions;
   #shared: HeaderContext;
+  #picking: Picking;
   #ids = new Map<string, string>();
   #names = new Map<string, string>();
   #schema: readonly ColumnSchema[] = [];
@@ -79,8 +59,17 @@ export class Grid {
     this.#client = client;
     this.#actions = actions;
     this.#shared = { store: client.store, actions, headers: new Map() };
+    this.#picking = new Picking(host, client.store, actions, {
+      shown: () => this.columns().flatMap(({ name, visible }) => (visible ? [name] : [])),
+      nameOf: (id) => this.#names.get(id),
+      changed: () => this.#api.refreshCells({ force: true, suppressFlash: true }),
+      reveal: ({ row, column }) => {
+        this.#api.ensureIndexVisible(row);
+        this.reveal(column);
+      },
+    });
     this.#api = createGrid(host, {
-      theme,
+      theme: THEME,
       ...(nonce ? { styleNonce: nonce } : {}),
       rowModelType: "infinite",
       datasource: { getRows: ({ startRow, endRow, successCallback }) => give(successCallback, endRow - startRow) },
@@ -93,7 +82,7 @@ export class Grid {
       suppressColumnMoveAnimation: true,
       suppressDragLeaveHidesColumns: true,
       animateRows: false,
-      enableCellTextSelection: true,
+      icons: ICONS,
       ensureDomOrder: true,
       columnDefs: [],
       defaultColDef: {
@@ -101,10 +90,12 @@ export class Grid {
         minWidth: 72,
         headerComponent: Header,
         cellRenderer: ValueCell,
+        suppressKeyboardEvent: ({ event }) => this.#picking.key(event),
         suppressHeaderKeyboardEvent: ({ event, column }) => this.#headerKey(event, (column as Column).getColId()),
       },
       onViewportChanged: () => this.#look(),
       onVirtualColumnsChanged: () => this.#look(),
+      onCellFocused: ({ rowIndex, column }) => this.#focused(rowIndex, column),
       onCellKeyDown: (event) => this.#cellKey(event as CellKeyDownEvent),
       onCellDoubleClicked: ({ column, rowIndex }) => this.#whole(column.getColId(), rowIndex),
     });
@@ -196,7 +187,7 @@ export class Grid {
       headerName: schema.name === "" ? '""' : schema.name,
       initialWidth: this.#width(schema),
       headerComponentParams: { schema, shared: this.#shared },
-      cellRendererParams: { schema, store: this.#client.store },
+      cellRendererParams: { schema, store: this.#client.store, isPicked: this.#picking.has },
     };
   }
 
@@ -253,25 +244,17 @@ export class Grid {
   #cellKey({ event, column, rowIndex }: CellKeyDownEvent): void {
     if (!(event instanceof KeyboardEvent) || rowIndex === null) return;
     if (event.key === "Enter" || event.key === "F2") this.#whole(column.getColId(), rowIndex);
-    else if (event.key === "c" && (event.ctrlKey || event.metaKey)) this.#copy(column.getColId(), rowIndex, event.shiftKey);
+    else if (event.key.toLowerCase() === "c" && (event.ctrlKey || event.metaKey)) this.#picking.copy(event.shiftKey);
+  }
+
+  #focused(row: number | null, column: Column | string | null): void {
+    const name = column && typeof column !== "string" ? this.#names.get(column.getColId()) : undefined;
+    if (row !== null && name !== undefined) this.#picking.begin({ row, column: name });
   }
 
   #whole(id: string, row: number | null): void {
     const name = this.#names.get(id);
     if (name !== undefined && row !== null) this.#actions.whole(name, row);
-  }
-
-  /** Copy the value of a cell, or with `row` its whole row; as tab-separated text. */
-  #copy(id: string, rowIndex: number, row: boolean): void {
-    if (!row && String(getSelection()).length) return; // the browser copies what is selected
-    const name = this.#names.get(id);
-    const names = row ? this.columns().flatMap((each) => (each.visible ? [each.name] : [])) : name === undefined ? [] : [name];
-    const values = names.map((each) => {
-      const place = this.#client.store.view?.rows.find(each, rowIndex);
-      const value = place?.values.at(place.index);
-      return place && value != null ? formatValue(value, place.values.type, Infinity) : "";
-    });
-    this.#actions.copy(values.map(quote).join("\t"), row ? "row" : "value");
   }
 }
 
@@ -290,8 +273,6 @@ class RowHeader implements IHeaderComp {
 
 const give = (callback: IGetRowsParams["successCallback"], count: number): void =>
   callback(Array.from({ length: count }, () => ({})));
-
-const quote = (text: string): string => (/[\t\n"]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
 
 const sameSchema = (some: readonly ColumnSchema[], others: readonly ColumnSchema[]): boolean =>
   some.length === others.length &&

@@ -20,9 +20,10 @@ export class Status {
   #since: number | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  constructor(client: Client) {
+  /** `left` is called when somebody goes back from what takes too long. */
+  constructor(client: Client, left: () => void) {
     this.#client = client;
-    this.#stop = h("button", { type: "button", hidden: true, click: () => client.undo() }, "Go back");
+    this.#stop = h("button", { type: "button", hidden: true, click: () => (client.undo(), left()) }, "Go back");
     this.element = h("footer", { class: "lf-status" }, this.#count, this.#work, this.#stop, this.#told, this.#link, this.#live);
   }
 
