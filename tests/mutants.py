@@ -53,6 +53,9 @@ CASES = "".join(
 """The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
 
 
+VIEWER = ("tests/test_viewer_build.py::test_the_sources_pass_their_tests",)
+
+
 @dataclass(frozen=True)
 class Mutant:
     """One change: in `file`, `original` (which occurs once) becomes `replacement`; `tests` should fail."""
@@ -873,6 +876,34 @@ MUTANTS = (
         "text",
         ("tests/test_hostile.py::test_events_are_lines_of_json_whatever_is_in_them",),
     ),
+    Mutant(
+        "the viewer shows frames of older views",
+        "lazyflow/viewer/src/store.ts",
+        "    if (this.#refuses(header)) return",
+        "    if (this.#refuses(header) && !header) return",
+        VIEWER,
+    ),
+    Mutant(
+        "the viewer takes a state that it refused for what was asked",
+        "lazyflow/viewer/src/client.ts",
+        'if (this.store.take(frame) !== "refused") {',
+        'if (this.store.take(frame) !== "nothing") {',
+        VIEWER,
+    ),
+    Mutant(
+        "the viewer forgets what was asked while the connection was lost",
+        "lazyflow/viewer/src/client.ts",
+        "this.#unsent ||= this.changing;",
+        "this.#unsent ||= false;",
+        VIEWER,
+    ),
+    Mutant(
+        "the viewer asks again for rows that are on their way",
+        "lazyflow/viewer/src/client.ts",
+        "    if (same && asking.window[0] <= first && last <= asking.window[1]) return;\n",
+        "",
+        VIEWER,
+    ),
 )
 
 
@@ -893,6 +924,9 @@ def copied(folder: Path) -> None:
             shutil.copytree(source, folder / name, ignore=shutil.ignore_patterns("__pycache__", ".*", "node_modules"))
         elif source.exists():
             shutil.copy(source, folder / name)
+    packages = Path("lazyflow", "viewer", "node_modules")
+    if (ROOT / packages).is_dir():
+        (folder / packages).symlink_to(ROOT / packages)
     (folder / "witness.py").write_text(WITNESS)
     (folder / "tests" / "test_cases.py").write_text(CASES)
 

@@ -189,7 +189,9 @@ async def test_columns_are_hidden_pinned_and_moved(expect: Any) -> None:
             await view.page.mouse.down()
             await view.page.mouse.move(to["x"] + 10, to["y"] + 12, steps=12)
             await view.page.mouse.up()
-            await expect(view.page.locator(".ag-header .ag-grid-scrolling-cells .ag-header-cell").first).to_contain_text("day")
+            await expect(
+                view.page.locator(".ag-header .ag-grid-scrolling-cells .ag-header-cell").first
+            ).to_contain_text("day")
             await expect(view.header("day")).to_have_attribute("aria-sort", "none")
 
 

@@ -88,8 +88,8 @@ def build() -> None:
     STAMP.write_text(content_hash() + "\n")
 
 
-def check() -> str:
-    """Check types and run the tests of the sources; what they said.
+def check(*scripts: str) -> str:
+    """Check types and run the tests of the sources, or the scripts of `package.json` that are named; what they said.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def check() -> str:
     npm, environment = _npm()
     if not (ROOM / "node_modules").is_dir():
         _run([*npm, *_INSTALL], environment)
-    return "".join(_run([*npm, "run", "--silent", script], environment) for script in ("types", "test"))
+    return "".join(_run([*npm, "run", "--silent", script], environment) for script in scripts or ("types", "test"))
 
 
 def _npm() -> tuple[list[str], dict[str, str]]:

@@ -72,6 +72,14 @@ test("what is typed stays while an older answer comes; what others changed is ta
   assert.equal(client.asked.search, "of another");
 });
 
+test("an older state that comes late is not what was asked for", () => {
+  const { client, service } = joined();
+  void client.change(searching("a"));
+  service.answer(state({ generation: 3, state: { search: "a" }, request: service.last["request"] as number }));
+  service.answer(state({ generation: 2, state: { search: "older" } }));
+  assert.equal(client.asked.search, "a");
+});
+
 test("a change that is refused fails with the reason, and the view stays", async () => {
   const { client, service } = joined();
   const change = client.change({ ...searching("a"), sort: [{ column: "size" }] });
@@ -103,13 +111,19 @@ test("a lost connection is made again, to the same session, and what was not ans
   context.mock.timers.enable({ apis: ["setTimeout"] });
   const { client, service } = joined();
   void client.change(searching("a"));
+  const sent = service.messages.length;
   service.end(1006);
   assert.equal(client.status, "lost");
-  void client.change(searching("ab"));
   context.mock.timers.tick(250);
   assert.equal(service.joins.at(-1)!.session, "one");
   service.answer(initial({ generation: 1 }));
   assert.equal(client.status, "connected");
+  assert.equal(service.messages.length, sent + 1);
+  assert.equal((service.last["state"] as State).search, "a");
+  service.end(1006);
+  void client.change(searching("ab"));
+  context.mock.timers.tick(500);
+  service.answer(initial({ generation: 2, state: { search: "a" } }));
   assert.equal((service.last["state"] as State).search, "ab");
   assert.equal(service.last["type"], "state_change");
 });
