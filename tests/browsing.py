@@ -88,7 +88,7 @@ class View:
 
     @property
     def search(self) -> Any:
-        return self.page.get_by_role("searchbox", name="Search all text columns")
+        return self.page.locator("#viewer").get_by_role("searchbox", name="Search all text columns")
 
     async def settled(self) -> None:
         """Wait until rows and all statistics of what was asked for are there."""

@@ -38,13 +38,13 @@ class Restarted:
         self._flow = flow
         self._port = 0
 
-    async def start(self) -> Server:
-        self._app = make_app({"trips": self._flow}, Settings(token="the same"))
+    async def start(self, token: str = "the same") -> Server:
+        self._app = make_app({"trips": self._flow}, Settings(token=token))
         self._http = HTTPServer(self._app)
         sockets = bind_sockets(self._port, "127.0.0.1", reuse_port=True)
         self._http.add_sockets(sockets)
         self._port = sockets[0].getsockname()[1]
-        return Server(f"127.0.0.1:{self._port}", "the same", self._app.settings["service"])
+        return Server(f"127.0.0.1:{self._port}", token, self._app.settings["service"])
 
     async def end(self) -> None:
         self._http.stop()
@@ -79,6 +79,22 @@ async def test_after_a_restart_of_the_server_the_view_is_there_again(expect: Any
             assert await view.search.input_value() == "rome"
             await view.settled()
             assert _session(unquote(view.page.url)) != _session(first)
+            await restarted.end()
+
+
+@in_loop
+async def test_after_a_restart_with_another_token_it_says_what_to_do(expect: Any) -> None:
+    with lf.DataFlow(TRIPS) as flow:
+        restarted = Restarted(flow)
+        async with chromium() as running:
+            view = View(await running.new_page(), await restarted.start())
+            view.columns = list(flow.schema)
+            await view.open()
+            await view.settled()
+            await restarted.end()
+            await expect(view.page.locator(".lf-link")).to_contain_text("connection lost")
+            await restarted.start("another")
+            await expect(view.page.locator(".lf-link")).to_contain_text("open the link that the server printed")
             await restarted.end()
 
 

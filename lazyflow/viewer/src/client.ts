@@ -150,9 +150,10 @@ export class Client {
     if (!view || !options) return;
     const start = Math.max(0, Math.floor(first / MARGIN) * MARGIN - MARGIN);
     const stop = Math.min(Math.ceil(last / MARGIN) * MARGIN + MARGIN, start + options.max_window_rows);
-    this.#window = [start, stop];
     this.#columns = columns;
-    if (this.changing || view.rows.covers([first, last], columns)) return;
+    if (this.changing) return; // its answer begins at the top
+    this.#window = [start, stop];
+    if (view.rows.covers([first, last], columns)) return;
     const asking = this.#asking;
     const same = asking?.generation === view.generation && columns.every((name) => asking.columns.includes(name));
     if (same && asking.window[0] <= first && last <= asking.window[1]) return;

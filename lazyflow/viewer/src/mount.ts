@@ -26,6 +26,8 @@ export interface MountOptions {
   readonly address?: Address;
   /** Nonce of the page's Content-Security-Policy for styles. */
   readonly nonce?: string;
+  /** Whether the search has the focus at once. */
+  readonly autofocus?: boolean;
 }
 
 /** Show the viewer in an element; what is given takes it away again. */
@@ -95,7 +97,7 @@ class Viewer {
 
   /** The tables to choose from; where no one is named, the first is opened. */
   async #open(transport: Transport): Promise<void> {
-    this.#toolbar.search.focus({ preventScroll: true });
+    if (this.#options.autofocus) this.#toolbar.search.focus({ preventScroll: true });
     const sources = await transport.sources().catch(() => []); // the connection says what is wrong, and tries again
     this.#client.choose(sources[0] ?? null);
     this.#toolbar.showSources(sources);

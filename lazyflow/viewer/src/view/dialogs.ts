@@ -10,21 +10,24 @@ import type { Grid } from "./grid.ts";
 
 /** Characters of a value that are laid out; all of it can be copied. */
 const MOST_SHOWN = 200_000;
+const MOST_LISTED = 200;
 
 /** The columns, to show and hide; with a field to find some among many. */
 export function columnList(grid: Grid): HTMLElement {
   const columns = grid.columns();
   const list = h("div", { class: "lf-list" });
   const show = (wanted: string): void => {
-    const found = columns.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase())).slice(0, 200);
+    const found = columns.filter(({ name }) => name.toLowerCase().includes(wanted.toLowerCase()));
+    const rest = found.length > MOST_LISTED ? h("p", {}, `and ${grouped(found.length - MOST_LISTED)} more`) : "";
     list.replaceChildren(
-      ...found.map(({ name, visible }) => {
+      ...found.slice(0, MOST_LISTED).map(({ name, visible }) => {
         const box = h("input", { type: "checkbox" });
         box.checked = visible;
         box.addEventListener("change", () => grid.setVisible(name, box.checked));
         const go = h("button", { type: "button", class: "lf-quiet", "aria-label": `Go to ${name}`, click: () => grid.reveal(name) }, "→");
         return h("div", { class: "lf-line" }, h("label", {}, box, h("bdi", {}, name || '""')), go);
       }),
+      rest,
     );
   };
   show("");

@@ -136,6 +136,7 @@ const RULES = `
 .lf-fields > :is(select, input, textarea) { flex: 1 1 100px; min-width: 0; }
 .lf-error { margin: 0; color: var(--lf-alarm); overflow-wrap: anywhere; } .lf-error:empty { display: none; }
 .lf-buttons { display: flex; justify-content: flex-end; gap: 6px; }
+.lf-list p { padding: 4px; color: var(--lf-quiet); }
 .lf-list { display: flex; flex-direction: column; max-height: 320px; overflow: auto; }
 .lf-line { display: flex; justify-content: space-between; gap: 10px; }
 .lf-line label { display: flex; gap: 6px; align-items: center; min-width: 0; overflow-wrap: anywhere; }

@@ -1,0 +1,82 @@
+"""The viewer as a module: in an element of some other page, several times, and taken away again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+import lazyflow as lf
+from tests.browsing import browser, viewing
+from tests.serving import until
+from tests.test_security import in_loop
+from tests.viewer_data import trips
+
+pytestmark = browser
+
+MOUNT = """
+async () => {
+  const { mount, webSocketTransport } = await import("./viewer.js");
+  const host = document.createElement("div");
+  host.id = "host";
+  host.style.cssText = "position: fixed; inset: 300px 0 0 0; z-index: 100";
+  document.body.append(host);
+  const inside = document.createElement("div");
+  inside.style.height = "100%";
+  host.attachShadow({ mode: "open" }).append(inside);
+  const nonce = document.getElementById("viewer").nonce;
+  window.unmount = mount(inside, webSocketTransport(location.href), { nonce });
+}
+"""
+
+
+@pytest.fixture
+def expect() -> Any:
+    from playwright.async_api import expect
+
+    return expect
+
+
+@in_loop
+async def test_it_lives_in_a_shadow_root_and_goes_without_a_trace(expect: Any) -> None:
+    with lf.DataFlow(trips(200)) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            address = view.page.url
+            styles = "document.adoptedStyleSheets.length + document.querySelectorAll('style').length"
+            before = await view.page.evaluate(styles)
+            await view.page.evaluate(MOUNT)
+            other = view.page.locator("#host")
+            await expect(other.locator(".ag-row[row-index='0'] [col-id='column-1'] .lf-value")).to_have_text("Bonn")
+            await expect(other.locator(".lf-bar")).to_have_css("display", "flex")
+            await expect(other.locator(".ag-cell").first).to_have_css("position", "absolute")
+            await expect(view.search).to_be_focused()  # the focus is not taken from where it was
+            await other.get_by_role("searchbox").first.fill("rome")
+            await expect(other.locator("mark").first).to_have_text("Rome")
+            await expect(view.search).to_have_value("")  # a session of its own
+            assert view.page.url == address  # without an address nothing is kept in one
+            assert view.server.service.client_count == 2
+            await view.screenshot("shadow")
+            await view.page.evaluate("unmount()")
+            await expect(other.locator(".lazyflow")).to_have_count(0)
+            await until(lambda: view.server.service.client_count == 1)
+            assert await view.page.evaluate(styles) == before
+            await view.page.keyboard.press("/")
+            await view.search.fill("oslo")
+            await expect(view.cell(0, "city")).to_have_text("Oslo")
+
+
+@in_loop
+async def test_importing_it_does_nothing(expect: Any) -> None:
+    with lf.DataFlow(trips(10)) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            what = """async (again) => {
+              const state = () => [document.all.length, document.adoptedStyleSheets.length, Object.keys(window).length];
+              const before = state();
+              const module = await import("./viewer.js?" + again);
+              return [JSON.stringify(before) === JSON.stringify(state()), Object.keys(module).sort()];
+            }"""
+            same, exported = await view.page.evaluate(what, "again")
+            assert same
+            assert exported == ["mount", "pageAddress", "webSocketTransport"]
