@@ -16,6 +16,7 @@ from tests.viewer_data import trips
 
 pytestmark = browser
 
+SAMPLED = {"edges": ["0.00", "5.00", "10.00"], "counts": [300, 200], "below": 0, "above": 0}
 SCRIPT = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>"
 
 
@@ -120,12 +121,17 @@ async def test_what_is_approximate_sampled_or_failed_is_marked(expect: Any) -> N
                 "number": {"distinct": {"value": 98, "basis": "approximate"}},
                 "city": {"distinct": {"value": 7, "basis": "sampled"}},
                 "delay": {"distinct": {"error": {"code": "engine_failed", "message": "The engine failed at the view"}}},
+                "price": {"histogram": {"value": SAMPLED, "basis": "sampled"}},
                 "day": {"distinct": {"error": {"code": "out_of_time", "message": "took longer than it may"}}},
             }
             frame = {"filtered": {"columns": cells}}
             wire.send(Frame(StatsUpdate(generation=1, statistics=frame, progress={}, final=True)))  # type: ignore[arg-type]
             await expect(view.header("number").locator("[data-form='approximate']")).to_have_text("~98 distinct")
             await expect(view.header("city").locator("[data-form='sampled']")).to_have_text("≈7 distinct")
+            chart = view.header("price").locator(".lf-chart")
+            await expect(chart).to_have_attribute("data-basis", "sampled")
+            await chart.hover()
+            await expect(view.page.locator(".lf-status .lf-told")).to_contain_text("filtered: ≈")
             failed = view.header("delay").locator("[data-form='failed']")
             await expect(failed).to_have_text("failed")
             await expect(failed).to_have_attribute("title", ErrorOf("", "The engine failed at the view").message)

@@ -91,7 +91,7 @@ function values(store: Store, { name }: ColumnSchema): Distribution | null {
   const inFiltered = new Map((filtered ?? []).map(([value, rows]) => [String(value), rows]));
   const inRaw = new Map((raw ?? []).map(([value, rows]) => [String(value), rows]));
   const distinct = Number(known(store, "filtered", name, "distinct")?.value ?? Infinity);
-  const all = filtered !== undefined && distinct <= filtered.length;
+  const all = filtered !== undefined && cell?.basis === undefined && distinct <= filtered.length;
   const bars = shown.map(([value]) => ({
     label: value === "" ? '""' : readable(String(value)),
     raw: inRaw.get(String(value)) ?? null,
@@ -124,11 +124,12 @@ function count(store: Store, scope: string, column: string): number | null {
 }
 
 /** What a bar says in words. */
-export function describeBar(bar: Bar, { rawTotal, filteredTotal, pending }: Distribution): string {
+export function describeBar(bar: Bar, { rawTotal, filteredTotal, pending, basis }: Distribution): string {
   const parts = [bar.label];
+  const about = basis === "sampled" ? "≈" : "";
   if (pending) parts.push("filtered: pending");
   else if (bar.filtered === null) parts.push("filtered: not among the ten most frequent");
-  else parts.push(`filtered: ${grouped(bar.filtered)} (${percent(bar.filtered, filteredTotal)})`);
+  else parts.push(`filtered: ${about}${grouped(bar.filtered)} (${percent(bar.filtered, filteredTotal)})`);
   if (bar.raw !== null) parts.push(`raw: ${grouped(bar.raw)} (${percent(bar.raw, rawTotal)})`);
   return parts.join(" · ");
 }

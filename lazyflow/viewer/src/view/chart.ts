@@ -3,6 +3,7 @@
 import { describeBar } from "../distribution.ts";
 import type { Distribution } from "../distribution.ts";
 import { h, setAttribute, svg } from "./dom.ts";
+import { BASES } from "./marks.ts";
 
 const WIDTH = 200;
 const GAP = 0.14;
@@ -48,8 +49,10 @@ export class Chart {
     this.#chosen = chosen;
     setAttribute(this.element, "hidden", distribution === null);
     if (!distribution) return;
-    const { bars, rawTotal, filteredTotal, pending } = distribution;
+    const { bars, rawTotal, filteredTotal, pending, basis } = distribution;
     setAttribute(this.element, "data-pending", pending);
+    setAttribute(this.element, "data-basis", basis === "exact" ? null : basis);
+    setAttribute(this.element, "title", basis === "exact" ? null : BASES[basis]);
     const raw = bars.map((bar) => share(bar.raw, rawTotal));
     const filtered = bars.map((bar) => share(bar.filtered, filteredTotal));
     const most = Math.max(...raw, ...filtered, Number.MIN_VALUE);

@@ -116,7 +116,8 @@ export class Header implements IHeaderComp {
     if (offered && !offered.kinds.includes(kind)) return "";
     if (!top) return null;
     if (top.error) return markOf(top).text;
-    return Array.isArray(top.value) && top.value.length ? "all different" : "no values";
+    if (Array.isArray(top.value) && top.value.length) return "all different";
+    return top.basis === "approximate" ? "none is frequent" : "no values";
   }
 }
 

@@ -97,6 +97,9 @@ const RULES = `
 .lf-head .lf-chart { height: 34px; }
 .lf-panel .lf-chart { height: 120px; flex: none; }
 .lf-chart svg { display: block; width: 100%; height: 100%; }
+.lf-chart[data-basis]::after { position: absolute; top: -4px; right: 0; color: var(--lf-quiet); font-size: 12px; line-height: 1; }
+.lf-chart[data-basis="sampled"]::after { content: "≈"; }
+.lf-chart[data-basis="approximate"]::after { content: "~"; }
 .lf-raw { fill: var(--lf-faint); }
 .lf-filtered { fill: var(--lf-accent); }
 .lf-band { fill: var(--lf-wash); }
