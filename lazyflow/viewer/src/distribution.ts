@@ -6,7 +6,8 @@ import type { Cell, ColumnSchema, Filter, Scalar, State } from "./protocol.ts";
 import type { Store } from "./store.ts";
 
 export interface Bar {
-  readonly label: string;
+  /** The range or value in words; made when it is asked for, as few of them are. */
+  label(): string;
   /** Rows; null where that is not known. */
   readonly raw: number | null;
   readonly filtered: number | null;
@@ -58,7 +59,7 @@ function histogram(store: Store, { name, kind }: ColumnSchema): Distribution | n
   const shownRaw = comparable ? raw : undefined;
   const shownEdges = comparable ? edges : filtered!.edges;
   const bars = shownEdges.slice(0, -1).map((low, place) => ({
-    label: rangeLabel(low, shownEdges[place + 1] as Scalar),
+    label: () => rangeLabel(low, shownEdges[place + 1] as Scalar),
     raw: shownRaw?.counts[place] ?? null,
     filtered: filtered?.counts[place] ?? null,
   }));
@@ -93,7 +94,7 @@ function values(store: Store, { name }: ColumnSchema): Distribution | null {
   const distinct = Number(known(store, "filtered", name, "distinct")?.value ?? Infinity);
   const all = filtered !== undefined && cell?.basis === undefined && distinct <= filtered.length;
   const bars = shown.map(([value]) => ({
-    label: value === "" ? '""' : readable(String(value)),
+    label: () => (value === "" ? '""' : readable(String(value))),
     raw: inRaw.get(String(value)) ?? null,
     filtered: inFiltered.get(String(value)) ?? (all ? 0 : null),
   }));
@@ -125,7 +126,7 @@ function count(store: Store, scope: string, column: string): number | null {
 
 /** What a bar says in words. */
 export function describeBar(bar: Bar, { rawTotal, filteredTotal, pending, basis }: Distribution): string {
-  const parts = [bar.label];
+  const parts = [bar.label()];
   const about = basis === "sampled" ? "≈" : "";
   if (pending) parts.push("filtered: pending");
   else if (bar.filtered === null) parts.push("filtered: not among the ten most frequent");

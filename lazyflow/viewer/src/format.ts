@@ -10,6 +10,7 @@ export const MISSING = "—";
 export const CELL_CHARACTERS = 300;
 
 const GROUPED = new Intl.NumberFormat("en");
+const ROUNDED = new Intl.NumberFormat("en", { maximumSignificantDigits: 5 });
 const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
 
 export const grouped = (count: number): string => GROUPED.format(count);
@@ -132,12 +133,12 @@ function formatMap(pairs: Iterable<[unknown, unknown]>, type: DataType, most: nu
 /** The value of a statistic, as JSON has it. */
 export function formatStatistic(value: unknown, most: number = 80): string {
   if (value == null) return MISSING;
-  if (typeof value === "bigint") return value.toLocaleString("en");
+  if (typeof value === "bigint") return GROUPED.format(value);
   if (typeof value === "number") {
     if (Number.isInteger(value) && Math.abs(value) < 1e15) return GROUPED.format(value);
     const rounded = Number(value.toPrecision(5));
     return Math.abs(rounded) >= 1e-4 && Math.abs(rounded) < 1e15
-      ? new Intl.NumberFormat("en", { maximumSignificantDigits: 5 }).format(value)
+      ? ROUNDED.format(value)
       : String(rounded);
   }
   if (typeof value === "object") return cut(JSON.stringify(value), most);

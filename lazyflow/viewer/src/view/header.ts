@@ -97,12 +97,14 @@ export class Header implements IHeaderComp {
   }
 
   #showFacts(store: Store, { name }: ColumnSchema): void {
-    const rows = store.view?.rowCount["filtered"];
     const missing = store.cell("filtered", name, "missing");
-    const share = (value: unknown): string =>
-      rows === undefined ? `${compact(Number(value))} missing` : `${percent(Number(value), rows)} missing`;
-    show(this.#missing, missing, (value) => (value === 0 ? "" : share(value)));
-    if (!missing) setText(this.#missing, "");
+    const present = store.cell("filtered", name, "count")?.value;
+    const share = (value: unknown): string => {
+      const rows = typeof present === "number" ? present + Number(value) : null;
+      return `${rows === null ? compact(Number(value)) : percent(Number(value), rows)} missing`;
+    };
+    show(this.#missing, missing, share);
+    if (!missing || missing.value === 0) setText(this.#missing, "");
     const distinct = store.cell("filtered", name, "distinct");
     show(this.#distinct, distinct, (value) => (value == null ? "" : `${compact(Number(value))} distinct`));
     const offered = store.session?.options.statistics.find((statistic) => statistic.name === "distinct");
