@@ -39,7 +39,7 @@ async def violations(view: View) -> list[str]:
 async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
     wire = Wire()
     with lf.DataFlow(TRIPS) as flow:
-        async with viewing(flow, wire_of=wire, browser_settings={"color_scheme": scheme}) as view:
+        async with viewing(flow, wire_of=wire, height=520, browser_settings={"color_scheme": scheme}) as view:
             await view.settled()
             assert await violations(view) == [], "settled"
             wire.holds = lambda header: type(header).__name__ == "StatsUpdate"

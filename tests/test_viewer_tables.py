@@ -32,13 +32,14 @@ async def test_hostile_names_and_values_are_text(expect: Any) -> None:
     long = "long " * 200_000  # 1 MB
     names = [SCRIPT, "\u202egnp.exe", "🦆👩‍👩‍👧", "__proto__", "", "a\nb", "q\"u'o", "constructor", "x" * 1000]
     values = [SCRIPT, "\u202eright to left", "🦆" * 500, long, "\x00\x1b[31m", "</style><b>bold</b>", "", None]
-    table = pa.table([pa.array(values)] * len(names), names=names)
+    short = [value if value != long else "long" for value in values]
+    table = pa.table([pa.array(values if name == SCRIPT else short) for name in names], names=names)
     with lf.DataFlow(table) as flow:
         async with viewing(flow) as view:
             await view.settled()
             await expect(view.cell(0, SCRIPT)).to_have_text(SCRIPT)
             await expect(view.header(SCRIPT).locator("bdi")).to_have_text(SCRIPT)
-            await expect(view.cell(3, "__proto__")).to_contain_text("long long")
+            await expect(view.cell(3, "__proto__")).to_have_text("long")
             assert len(await view.cell(3, SCRIPT).inner_text()) < 400
             await expect(view.cell(6, "")).to_have_text('""')
             await expect(view.cell(7, "")).to_have_text("—")

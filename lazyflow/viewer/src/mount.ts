@@ -77,8 +77,20 @@ class Viewer {
       closed: () => this.#grid.focus(),
     });
     this.#status = new Status(this.#client, () => this.#toolbar.search.focus());
-    const body = h("div", { class: "lf-body" }, h("div", { class: "lf-table" }, this.#gridElement, this.#message), this.#panel.element);
-    this.#root = h("div", { class: "lazyflow", tabindex: -1 }, this.#toolbar.element, this.#notice.element, body, this.#status.element);
+    const body = h(
+      "div",
+      { class: "lf-body" },
+      h("div", { class: "lf-table" }, this.#gridElement, this.#message),
+      this.#panel.element,
+    );
+    this.#root = h(
+      "div",
+      { class: "lazyflow", tabindex: -1 },
+      this.#toolbar.element,
+      this.#notice.element,
+      body,
+      this.#status.element,
+    );
     this.#popup = new Popup(this.#root);
     element.replaceChildren(this.#root);
     this.#grid = new Grid(this.#gridElement, this.#client, actions, options.nonce);
@@ -133,7 +145,11 @@ class Viewer {
     if (!store.view || !store.session) return;
     const replace = (by: readonly Filter[]): State => replaceConditions(this.#client.asked, chip?.places ?? [], by);
     if (chip?.any) {
-      this.#popup.open("Any of", anchor, anyOf(chip, () => (this.#client.attempt(replace([])), this.#popup.close())));
+      this.#popup.open(
+        "Any of",
+        anchor,
+        anyOf(chip, () => (this.#client.attempt(replace([])), this.#popup.close())),
+      );
       return;
     }
     const editor = filterEditor({
@@ -157,7 +173,12 @@ class Viewer {
 
   #share(anchor: HTMLElement, actions: Actions): void {
     const { address } = this.#options;
-    if (address) this.#popup.open("Share", anchor, shareLinks(address, (text) => actions.copy(text, "link")));
+    if (address)
+      this.#popup.open(
+        "Share",
+        anchor,
+        shareLinks(address, (text) => actions.copy(text, "link")),
+      );
   }
 
   async #copy(text: string, what: string): Promise<void> {
@@ -216,8 +237,14 @@ class Viewer {
       return;
     }
     const filtered = view.state.search !== "" || view.state.filters.length > 0;
-    const text = view.schema.length === 0 ? "The table has no columns." : filtered ? "No row matches." : "The table has no rows.";
-    const all = (): void => this.#client.attempt({ ...EMPTY_STATE, cleaning: view.state.cleaning, post_processing: view.state.post_processing });
+    const text =
+      view.schema.length === 0 ? "The table has no columns." : filtered ? "No row matches." : "The table has no rows.";
+    const all = (): void =>
+      this.#client.attempt({
+        ...EMPTY_STATE,
+        cleaning: view.state.cleaning,
+        post_processing: view.state.post_processing,
+      });
     const button = filtered ? h("button", { type: "button", click: all }, "Show all rows") : null;
     if (this.#message.firstChild?.textContent !== text) {
       this.#message.replaceChildren(h("p", {}, text), ...(button ? [button] : []));

@@ -139,7 +139,14 @@ export interface Join {
 }
 
 export type Message =
-  | { type: "state_change"; request: number; state: State; window: Window; columns: readonly string[]; session?: string }
+  | {
+      type: "state_change";
+      request: number;
+      state: State;
+      window: Window;
+      columns: readonly string[];
+      session?: string;
+    }
   | { type: "rows_request"; request: number; generation: number; window: Window; columns: readonly string[] }
   | {
       type: "statistic_request";

@@ -38,12 +38,20 @@ class Service implements Transport {
   }
 }
 
-function joined(): { client: Client; service: Service } {
+function joined(): { client: Client; service: Service; notices: unknown[] } {
   const service = new Service();
-  const client = new Client(service, { source: "sizes", session: null, state: null }, { status: () => undefined, notice: () => undefined });
+  const notices: unknown[] = [];
+  const client = new Client(
+    service,
+    { source: "sizes", session: null, state: null },
+    {
+      status: () => undefined,
+      notice: (...said) => notices.push(said),
+    },
+  );
   client.connect();
   service.answer(initial({ generation: 1 }));
-  return { client, service };
+  return { client, service, notices };
 }
 
 const searching = (search: string): State => ({ ...EMPTY_STATE, search });
@@ -52,7 +60,10 @@ test("each change is sent at once, the newest answer is what counts", async () =
   const { client, service } = joined();
   const first = client.change(searching("a"));
   const second = client.change(searching("ab"));
-  assert.deepEqual(service.messages.map((message) => (message["state"] as State).search), ["a", "ab"]);
+  assert.deepEqual(
+    service.messages.map((message) => (message["state"] as State).search),
+    ["a", "ab"],
+  );
   assert.equal(client.changing, true);
   service.answer(state({ generation: 2, state: { search: "ab" }, request: service.last["request"] as number }));
   await Promise.all([first, second]);
@@ -83,12 +94,33 @@ test("an older state that comes late is not what was asked for", () => {
 test("a change that is refused fails with the reason, and the view stays", async () => {
   const { client, service } = joined();
   const change = client.change({ ...searching("a"), sort: [{ column: "size" }] });
-  const header = { type: "error", code: "invalid_value", message: "not so", request: service.last["request"] as number } as const;
+  const header = {
+    type: "error",
+    code: "invalid_value",
+    message: "not so",
+    request: service.last["request"] as number,
+  } as const;
   service.answer({ header, body: new Uint8Array() });
   await assert.rejects(change, /not so/);
   assert.deepEqual(client.asked, searching("a"), "what was typed stays, the rest is the view's");
   assert.equal(client.history.canUndo, false);
   assert.equal(client.changing, false);
+});
+
+test("of changes in a row that fail, the newest is what is told and can be tried again", () => {
+  const { client, service, notices } = joined();
+  client.attempt(searching("a"), "search");
+  client.attempt(searching("ab"), "search");
+  for (const request of service.messages.map((message) => message["request"] as number).reverse()) {
+    service.answer({
+      header: { type: "error", code: "engine_failed", message: `no ${request}`, request },
+      body: new Uint8Array(),
+    });
+  }
+  return Promise.resolve().then(() => {
+    assert.deepEqual(notices, [[`no ${service.last["request"]}`, searching("ab")]]);
+    assert.equal(client.history.canUndo, false);
+  });
 });
 
 test("rows are asked for once, and not at all where they are there or a change is under way", () => {
@@ -99,7 +131,14 @@ test("rows are asked for once, and not at all where they are there or a change i
   client.see([110, 140], ["size"]);
   assert.equal(service.messages.length, 1);
   assert.deepEqual(service.last["window"], [50, 200]);
-  service.answer(rows(1, [50, 200], Array.from({ length: 150 }, () => 1), service.last["request"] as number));
+  service.answer(
+    rows(
+      1,
+      [50, 200],
+      Array.from({ length: 150 }, () => 1),
+      service.last["request"] as number,
+    ),
+  );
   client.see([120, 150], ["size"]);
   assert.equal(service.messages.length, 1);
   void client.change(searching("a"));

@@ -29,7 +29,11 @@ test("bars of a histogram are half open, the last one of floats is not", () => {
 
 test("the bars that a state chooses are those that were chosen", () => {
   const edges = ["2013-01-01", "2013-02-01", "2013-03-01", "2013-04-01"];
-  for (const [first, last] of [[0, 0], [0, 2], [1, 2]] as const) {
+  for (const [first, last] of [
+    [0, 0],
+    [0, 2],
+    [1, 2],
+  ] as const) {
     const state = chooseValues(EMPTY_STATE, "day", binFilters("day", "date", edges, first, last));
     assert.deepEqual(chosenBins(state, "day", edges), [first, last]);
     assert.equal(chosenBins(state, "other", edges), null);
@@ -39,7 +43,12 @@ test("the bars that a state chooses are those that were chosen", () => {
 test("choosing takes the place of what was chosen of the column, and leaves the rest", () => {
   const contains = { column: "x", operator: "contains", value: "a" };
   const group = [{ column: "x", operator: "==", value: 1 }];
-  const state = filtered({ column: "x", operator: ">=", value: 1 }, contains, { column: "y", operator: "<", value: 1 }, group);
+  const state = filtered(
+    { column: "x", operator: ">=", value: 1 },
+    contains,
+    { column: "y", operator: "<", value: 1 },
+    group,
+  );
   const next = chooseValues(state, "x", valueFilters("x", [1, 2]));
   assert.deepEqual(next.filters, [{ column: "x", operator: "in", value: [1, 2] }, contains, state.filters[2], group]);
   assert.deepEqual(chooseValues(next, "x", []).filters, [contains, state.filters[2], group]);
@@ -50,10 +59,16 @@ test("a range is one chip, and goes as one", () => {
     { column: "city", operator: "==", value: "Rome" },
     { column: "x", operator: ">=", value: 1 },
     { column: "x", operator: "<", value: 12_000 },
-    [{ column: "x", operator: "==", value: 1 }, { column: "y", operator: "is missing" }],
+    [
+      { column: "x", operator: "==", value: 1 },
+      { column: "y", operator: "is missing" },
+    ],
   );
   const chips = chipsOf(state);
-  assert.deepEqual(chips.map(({ text }) => text), ["city = Rome", "1 ≤ x < 12,000", "x = 1 or y is missing"]);
+  assert.deepEqual(
+    chips.map(({ text }) => text),
+    ["city = Rome", "1 ≤ x < 12,000", "x = 1 or y is missing"],
+  );
   assert.deepEqual(replaceConditions(state, chips[1]!.places, []).filters, [state.filters[0], state.filters[3]]);
 });
 
@@ -73,7 +88,10 @@ test("a click sorts up, then down, then not; with Shift beside the others", () =
   assert.deepEqual(state.sort, [{ column: "x", descending: false }]);
   state = nextSort(state, "y", true);
   state = nextSort(state, "x", true);
-  assert.deepEqual(state.sort, [{ column: "x", descending: true }, { column: "y", descending: false }]);
+  assert.deepEqual(state.sort, [
+    { column: "x", descending: true },
+    { column: "y", descending: false },
+  ]);
   assert.deepEqual(nextSort(state, "x", true).sort, [{ column: "y", descending: false }]);
   assert.deepEqual(nextSort(state, "z", false).sort, [{ column: "z", descending: false }]);
 });

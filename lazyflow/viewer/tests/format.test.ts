@@ -1,6 +1,20 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { int64, list, decimal, float32, float64, struct, timestamp, utf8, dateDay, duration, timeNanosecond, field, binary } from "@uwdata/flechette";
+import {
+  int64,
+  list,
+  decimal,
+  float32,
+  float64,
+  struct,
+  timestamp,
+  utf8,
+  dateDay,
+  duration,
+  timeNanosecond,
+  field,
+  binary,
+} from "@uwdata/flechette";
 import { cut, formatStatistic, formatValue, percent, readable } from "../src/format.ts";
 import { calendarDay } from "../src/time.ts";
 
@@ -34,7 +48,11 @@ test("nested values are written out, long ones cut", () => {
   const type = struct([field("city", utf8()), field("sizes", list(field("item", int64())))]);
   assert.equal(formatValue({ city: "Rome", sizes: [1n, 2n] }, type), "{city: Rome, sizes: [1, 2]}");
   assert.equal(formatValue(new Uint8Array([0, 255]), binary()), "0x00ff");
-  const long = formatValue(Array.from({ length: 100_000 }, () => 1n), list(field("item", int64())), 40);
+  const long = formatValue(
+    Array.from({ length: 100_000 }, () => 1n),
+    list(field("item", int64())),
+    40,
+  );
   assert.ok(long.length < 60 && long.endsWith("…"));
   assert.equal(cut("ab😀c", 3), "ab…");
 });

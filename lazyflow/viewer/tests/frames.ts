@@ -43,7 +43,14 @@ function fields({ generation, state, request, window, statistics, rows }: Some):
 }
 
 export function initial(some: Some, session = "one"): Frame {
-  const header: InitialHeader = { type: "initial_state", ...fields(some), version: 1, session, source: "sizes", options: OPTIONS };
+  const header: InitialHeader = {
+    type: "initial_state",
+    ...fields(some),
+    version: 1,
+    session,
+    source: "sizes",
+    options: OPTIONS,
+  };
   return { header, body: body(some.values ?? [1, 2]) };
 }
 
@@ -51,7 +58,12 @@ export function state(some: Some): Frame {
   return { header: { type: "state", ...fields(some) }, body: body(some.values ?? [3, 4]) };
 }
 
-export function rows(generation: number, window: Window, values: readonly number[], request: number | null = null): Frame {
+export function rows(
+  generation: number,
+  window: Window,
+  values: readonly number[],
+  request: number | null = null,
+): Frame {
   return { header: { type: "rows", generation, request, window, columns: ["size"] }, body: body(values) };
 }
 

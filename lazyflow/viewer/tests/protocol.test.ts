@@ -20,7 +20,11 @@ test("a frame is its header and the rest", () => {
 });
 
 test("a state goes into an address and comes back; what is none is none", () => {
-  const some = { ...EMPTY_STATE, search: "a&#=%", filters: [{ column: "x", operator: "==", value: 9007199254740993n }] };
+  const some = {
+    ...EMPTY_STATE,
+    search: "a&#=%",
+    filters: [{ column: "x", operator: "==", value: 9007199254740993n }],
+  };
   assert.deepEqual(readState(writeState(some)), some);
   assert.equal(writeState(EMPTY_STATE), "");
   for (const hash of ["", "#", "#%", "#%7B", "#3", "#[]"]) assert.equal(readState(hash), null, hash);

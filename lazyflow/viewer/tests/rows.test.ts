@@ -5,7 +5,10 @@ import { Rows } from "../src/rows.ts";
 import { body } from "./frames.ts";
 
 function add(rows: Rows, start: number, stop: number, count = stop - start): void {
-  rows.add(decodeRows(body(Array.from({ length: count }, (_, index) => start + index)), start, ["size"]), [start, stop]);
+  rows.add(decodeRows(body(Array.from({ length: count }, (_, index) => start + index)), start, ["size"]), [
+    start,
+    stop,
+  ]);
 }
 
 test("windows are covered by several blocks that touch", () => {

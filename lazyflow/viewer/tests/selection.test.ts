@@ -24,5 +24,11 @@ test("it ends where the table ends", () => {
 });
 
 test("what tabs and line breaks would tear apart is quoted", () => {
-  assert.equal(tabSeparated([["a", "b\tc"], ['d"e', "f\ng"]]), 'a\t"b\tc"\n"d""e"\t"f\ng"');
+  assert.equal(
+    tabSeparated([
+      ["a", "b\tc"],
+      ['d"e', "f\ng"],
+    ]),
+    'a\t"b\tc"\n"d""e"\t"f\ng"',
+  );
 });

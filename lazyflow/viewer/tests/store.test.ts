@@ -83,6 +83,9 @@ test("the number of rows is what was counted, else where the rows ended, else no
   assert.equal(store.length, null);
   store.take(rows(1, [2, 10], [3, 4]));
   assert.equal(store.length, 4);
-  store.take({ header: { type: "row_count", generation: 1, row_count: { raw: 10, filtered: 4 } }, body: new Uint8Array() });
+  store.take({
+    header: { type: "row_count", generation: 1, row_count: { raw: 10, filtered: 4 } },
+    body: new Uint8Array(),
+  });
   assert.equal(store.length, 4);
 });

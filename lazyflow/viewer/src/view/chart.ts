@@ -37,7 +37,14 @@ export class Chart {
     const box = { viewBox: `0 0 ${WIDTH} ${options.height}`, preserveAspectRatio: "none", "aria-hidden": "true" };
     for (const band of [this.#band, this.#cursor]) setAttribute(band, "height", options.height);
     const role = options.focusable
-      ? { role: "slider", tabindex: 0, "aria-label": options.label, "aria-valuemin": 1, "aria-valuemax": 1, "aria-valuenow": 1 }
+      ? {
+          role: "slider",
+          tabindex: 0,
+          "aria-label": options.label,
+          "aria-valuemin": 1,
+          "aria-valuemax": 1,
+          "aria-valuenow": 1,
+        }
       : {};
     this.element = h("div", { class: "lf-chart", ...role });
     this.element.append(svg("svg", box, this.#band, this.#raw, this.#filtered, this.#cursor));

@@ -24,7 +24,11 @@ export function columnList(grid: Grid): HTMLElement {
         const box = h("input", { type: "checkbox" });
         box.checked = visible;
         box.addEventListener("change", () => grid.setVisible(name, box.checked));
-        const go = h("button", { type: "button", class: "lf-quiet", "aria-label": `Go to ${name}`, click: () => grid.reveal(name) }, "→");
+        const go = h(
+          "button",
+          { type: "button", class: "lf-quiet", "aria-label": `Go to ${name}`, click: () => grid.reveal(name) },
+          "→",
+        );
         return h("div", { class: "lf-line" }, h("label", {}, box, h("bdi", {}, name || '""')), go);
       }),
       rest,
@@ -62,7 +66,11 @@ export function shareLinks(address: Address, copy: (text: string) => void): HTML
   return h(
     "div",
     { class: "lf-dialog" },
-    line("session", "Copy link to this session", "Whoever opens it sees what you see, and what you change; you see what they change."),
+    line(
+      "session",
+      "Copy link to this session",
+      "Whoever opens it sees what you see, and what you change; you see what they change.",
+    ),
     line("state", "Copy link to this view", "Whoever opens it begins with this view, in a session of their own."),
   );
 }
@@ -70,14 +78,19 @@ export function shareLinks(address: Address, copy: (text: string) => void): HTML
 export function wholeValue(column: string, { values, index }: Place, copy: (text: string) => void): HTMLElement {
   const text = formatValue(values.at(index), values.type, Infinity);
   const shown = text.slice(0, MOST_SHOWN);
-  const note = shown.length < text.length ? `the first ${grouped(shown.length)} of ${grouped(text.length)} characters` : "";
+  const note =
+    shown.length < text.length ? `the first ${grouped(shown.length)} of ${grouped(text.length)} characters` : "";
   return h(
     "div",
     { class: "lf-dialog lf-whole" },
     h("h2", {}, h("bdi", {}, column || '""')),
     h("pre", { tabindex: 0, dir: "auto", autofocus: true }, shown),
     h("p", {}, note),
-    h("div", { class: "lf-buttons" }, h("button", { type: "button", class: "lf-primary", click: () => copy(text) }, "Copy")),
+    h(
+      "div",
+      { class: "lf-buttons" },
+      h("button", { type: "button", class: "lf-primary", click: () => copy(text) }, "Copy"),
+    ),
   );
 }
 
@@ -113,5 +126,10 @@ export function helpText(): HTMLElement {
       h("caption", {}, caption),
       h("tbody", {}, ...lines.map(([sign, text]) => h("tr", {}, h("th", { scope: "row" }, sign), h("td", {}, text)))),
     );
-  return h("div", { class: "lf-dialog lf-help", tabindex: -1, autofocus: true }, table("Keys", KEYS), table("Marks", MARKS));
+  return h(
+    "div",
+    { class: "lf-dialog lf-help", tabindex: -1, autofocus: true },
+    table("Keys", KEYS),
+    table("Marks", MARKS),
+  );
 }

@@ -65,7 +65,11 @@ export function markMatches(element: Element, text: string, term: string): void 
 function findAll(text: string, term: string): number[] {
   const [folded, wanted] = [fold(text), fold(term)];
   const places: number[] = [];
-  for (let at = folded.indexOf(wanted); at >= 0 && places.length < 50; at = folded.indexOf(wanted, at + wanted.length)) {
+  for (
+    let at = folded.indexOf(wanted);
+    at >= 0 && places.length < 50;
+    at = folded.indexOf(wanted, at + wanted.length)
+  ) {
     places.push(at);
   }
   return places;

@@ -26,7 +26,11 @@ export function filterEditor(options: EditorOptions): HTMLElement {
   const byName = new Map(schema.map((column) => [column.name, column]));
   const first = filter?.column ?? options.column ?? schema[0]?.name ?? "";
   const names = byName.has(first) ? schema.map(({ name }) => name) : [first, ...schema.map(({ name }) => name)];
-  const column = h("select", { "aria-label": "Column" }, ...names.map((name) => h("option", { value: name }, name || '""')));
+  const column = h(
+    "select",
+    { "aria-label": "Column" },
+    ...names.map((name) => h("option", { value: name }, name || '""')),
+  );
   column.value = first;
   const operator = h("select", { "aria-label": "Operator" });
   const fields = h("div", { class: "lf-fields" });
@@ -42,7 +46,8 @@ export function filterEditor(options: EditorOptions): HTMLElement {
     showFields();
   };
   const showFields = (): void => {
-    const value = filter && filter.column === column.value && filter.operator === operator.value ? filter.value : undefined;
+    const value =
+      filter && filter.column === column.value && filter.operator === operator.value ? filter.value : undefined;
     fields.replaceChildren(...fieldsFor(kind(), operator.value, value));
   };
   const apply = async (event: Event): Promise<void> => {
@@ -77,7 +82,12 @@ function fieldsFor(kind: string, operator: string, value: Filter["value"]): HTML
   if (operator.endsWith("missing")) return [];
   const values = (Array.isArray(value) ? value : value === undefined ? [] : [value]) as readonly Scalar[];
   if (LISTS.has(operator)) {
-    const area = h("textarea", { rows: 5, "aria-label": "Values, one a line", placeholder: "one value a line", autofocus: true });
+    const area = h("textarea", {
+      rows: 5,
+      "aria-label": "Values, one a line",
+      placeholder: "one value a line",
+      autofocus: true,
+    });
     area.value = values.map(writeValue).join("\n");
     return [area];
   }
@@ -92,7 +102,12 @@ function fieldsFor(kind: string, operator: string, value: Filter["value"]): HTML
 
 function field(kind: string, value: Scalar | undefined, label: string): HTMLElement {
   if (kind === "boolean") {
-    const choice = h("select", { "aria-label": label, autofocus: true }, h("option", {}, "true"), h("option", {}, "false"));
+    const choice = h(
+      "select",
+      { "aria-label": label, autofocus: true },
+      h("option", {}, "true"),
+      h("option", {}, "false"),
+    );
     choice.value = String(value ?? true);
     return choice;
   }
@@ -121,7 +136,9 @@ function asOne([low, high]: readonly Filter[]): Filter | null {
 
 function readFilters(column: string, operator: string, kind: string, fields: HTMLElement): Filter[] {
   if (operator.endsWith("missing")) return [{ column, operator }];
-  const typed = fields.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>("input, select, textarea");
+  const typed = fields.querySelectorAll<HTMLInputElement | HTMLSelectElement | HTMLTextAreaElement>(
+    "input, select, textarea",
+  );
   const texts = [...typed].map((each) => each.value);
   if (LISTS.has(operator)) {
     const lines = (texts[0] ?? "").split("\n").filter((line) => line !== "");

@@ -146,7 +146,8 @@ export class Grid {
   /** Give the focus to the first row in sight, or back to the cell that had it. */
   focus(): void {
     const focused = this.#api.getFocusedCell();
-    const column = focused?.column ?? this.#api.getAllDisplayedVirtualColumns().find((each) => this.#names.has(each.getColId()));
+    const column =
+      focused?.column ?? this.#api.getAllDisplayedVirtualColumns().find((each) => this.#names.has(each.getColId()));
     if (column) this.#api.setFocusedCell(focused?.rowIndex ?? this.#api.getFirstDisplayedRowIndex(), column);
   }
 
@@ -225,7 +226,9 @@ export class Grid {
   #inSight(): string[] {
     const shown = this.#api.getAllDisplayedColumns().flatMap((column) => this.#names.get(column.getColId()) ?? []);
     if (shown.length <= FEW_COLUMNS) return shown;
-    const seen = new Set(this.#api.getAllDisplayedVirtualColumns().flatMap((each) => this.#names.get(each.getColId()) ?? []));
+    const seen = new Set(
+      this.#api.getAllDisplayedVirtualColumns().flatMap((each) => this.#names.get(each.getColId()) ?? []),
+    );
     const near = (place: number): boolean =>
       shown.slice(Math.max(0, place - NEIGHBOURS), place + NEIGHBOURS + 1).some((name) => seen.has(name));
     return shown.filter((_, place) => near(place));

@@ -111,7 +111,12 @@ export class Panel {
     });
     this.element.setAttribute("aria-label", `Column ${name}`);
     this.element.replaceChildren(
-      h("header", {}, title, button("×", () => this.close(), "Close")),
+      h(
+        "header",
+        {},
+        title,
+        button("×", () => this.close(), "Close"),
+      ),
       h("p", { class: "lf-type", title: column.type }, typeName(column.type)),
       tools,
       this.#chart.element,
@@ -157,7 +162,8 @@ export class Panel {
     const cells = scopes.map((scope) => this.#store.cell(scope, column.name, "quantiles"));
     const levels = new Set(cells.flatMap((cell) => Object.keys((cell?.value as object | null) ?? {})));
     const sorted = [...levels].sort((some, other) => Number(some) - Number(other));
-    const name = (level: string): string => (level === "0.5" ? "median" : `${Number((100 * Number(level)).toFixed(4))} %`);
+    const name = (level: string): string =>
+      level === "0.5" ? "median" : `${Number((100 * Number(level)).toFixed(4))} %`;
     return sorted.map((level) => {
       const at = (value: unknown): string => formatStatistic((value as Record<string, unknown> | null)?.[level]);
       return h("tr", {}, h("th", { scope: "row" }, name(level)), ...cells.map((cell) => this.#value(cell, at)));
@@ -182,7 +188,11 @@ export class Panel {
       return h(
         "tr",
         {},
-        h("th", { scope: "row" }, h("button", { type: "button", click: choose, title: `Keep ${text}` }, h("bdi", {}, text))),
+        h(
+          "th",
+          { scope: "row" },
+          h("button", { type: "button", click: choose, title: `Keep ${text}` }, h("bdi", {}, text)),
+        ),
         h("td", {}, grouped(rows)),
         h("td", {}, total ? percent(rows, total) : ""),
       );
@@ -192,4 +202,5 @@ export class Panel {
   }
 }
 
-const formatShare = (value: unknown): string => (typeof value === "number" ? percent(value, 1) : formatStatistic(value));
+const formatShare = (value: unknown): string =>
+  typeof value === "number" ? percent(value, 1) : formatStatistic(value);

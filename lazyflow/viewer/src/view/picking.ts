@@ -44,7 +44,9 @@ export class Picking {
   /** Whether a cell is in the rectangle that is chosen. */
   has = (row: number, column: string): boolean => {
     const rectangle = this.#rectangle;
-    return rectangle !== null && rectangle.rows[0] <= row && row <= rectangle.rows[1] && rectangle.columns.includes(column);
+    return (
+      rectangle !== null && rectangle.rows[0] <= row && row <= rectangle.rows[1] && rectangle.columns.includes(column)
+    );
   };
 
   /** A cell has the focus: what is chosen next begins there. */

@@ -24,7 +24,16 @@ export class Status {
   constructor(client: Client, left: () => void) {
     this.#client = client;
     this.#stop = h("button", { type: "button", hidden: true, click: () => (client.undo(), left()) }, "Go back");
-    this.element = h("footer", { class: "lf-status" }, this.#count, this.#work, this.#stop, this.#told, this.#link, this.#live);
+    this.element = h(
+      "footer",
+      { class: "lf-status" },
+      this.#count,
+      this.#work,
+      this.#stop,
+      this.#told,
+      this.#link,
+      this.#live,
+    );
   }
 
   tell(text: string | null): void {
@@ -46,7 +55,8 @@ export class Status {
     };
     setText(this.#link, texts[status]);
     setAttribute(this.#link, "data-status", status);
-    const busy = status === "connected" && (this.#client.changing || store.view?.complete === false) && !store.view?.failure;
+    const busy =
+      status === "connected" && (this.#client.changing || store.view?.complete === false) && !store.view?.failure;
     if (busy && this.#since === null) {
       this.#since = performance.now();
       this.#timer = setInterval(() => this.#showWork(), TICK);
@@ -84,13 +94,19 @@ export class Status {
     }
     const lasted = performance.now() - this.#since;
     const seconds = lasted < SLOW ? "" : ` · ${(lasted / 1000).toFixed(0)} s`;
-    setText(this.#work, (this.#client.changing ? "fetching rows" : this.#progress(store.view?.progress ?? {})) + seconds);
+    setText(
+      this.#work,
+      (this.#client.changing ? "fetching rows" : this.#progress(store.view?.progress ?? {})) + seconds,
+    );
     this.#stop.hidden = lasted < SLOW || !this.#client.history.canUndo;
   }
 
   #progress(progress: Readonly<Record<string, { known: number; wanted: number }>>): string {
     const groups = Object.values(progress);
-    const [known, wanted] = groups.reduce<[number, number]>((sum, each) => [sum[0] + each.known, sum[1] + each.wanted], [0, 0]);
+    const [known, wanted] = groups.reduce<[number, number]>(
+      (sum, each) => [sum[0] + each.known, sum[1] + each.wanted],
+      [0, 0],
+    );
     return wanted ? `computing statistics, ${Math.floor((100 * known) / wanted)} %` : "computing statistics";
   }
 }

@@ -47,11 +47,14 @@ export class Toolbar {
     });
     this.#undo = button("↶", "Undo (Ctrl+Z)", () => client.undo());
     this.#redo = button("↷", "Redo (Ctrl+Shift+Z)", () => client.redo());
-    this.#offers = { cleaning: this.#offer("cleaning", "Cleaning"), post_processing: this.#offer("post_processing", "Post-processing") };
+    this.#offers = {
+      cleaning: this.#offer("cleaning", "Cleaning"),
+      post_processing: this.#offer("post_processing", "Post-processing"),
+    };
     this.#source.addEventListener("change", () => client.open(this.#source.value));
     const bar = h(
       "div",
-      { class: "lf-bar", role: "toolbar", "aria-label": "View" },
+      { class: "lf-bar", role: "group", "aria-label": "View" },
       this.#source,
       this.search,
       h("button", { type: "button", class: "lf-add", click: at(actions.addFilter) }, "+ Filter"),
@@ -99,7 +102,10 @@ export class Toolbar {
     const select = this.#offers[name];
     const label = select.getAttribute("aria-label")!;
     if (select.options.length !== names.length + 1) {
-      select.replaceChildren(h("option", { value: "" }, `${label}: none`), ...names.map((each) => h("option", { value: each }, each)));
+      select.replaceChildren(
+        h("option", { value: "" }, `${label}: none`),
+        ...names.map((each) => h("option", { value: each }, each)),
+      );
       select.hidden = names.length === 0;
     }
     select.value = asked[name] ?? "";
@@ -111,8 +117,13 @@ export class Toolbar {
     setAttribute(this.#chips, "hidden", chips.length === 0);
     if (written === this.#shownChips) return;
     this.#shownChips = written;
-    const focused = [...this.#chips.querySelectorAll("button")].indexOf(this.#chips.querySelector(":focus") as HTMLButtonElement);
-    const clear = chips.length > 1 ? [h("button", { type: "button", class: "lf-quiet", click: () => this.#actions.clear() }, "Clear all")] : [];
+    const focused = [...this.#chips.querySelectorAll("button")].indexOf(
+      this.#chips.querySelector(":focus") as HTMLButtonElement,
+    );
+    const clear =
+      chips.length > 1
+        ? [h("button", { type: "button", class: "lf-quiet", click: () => this.#actions.clear() }, "Clear all")]
+        : [];
     this.#chips.replaceChildren(...chips.map((chip) => this.#chip(chip)), ...clear);
     if (focused >= 0) {
       const buttons = this.#chips.querySelectorAll("button");
@@ -128,7 +139,11 @@ export class Toolbar {
       click: (event: MouseEvent) => this.#actions.editFilter(chip, event.currentTarget as HTMLElement),
     });
     setText(edit, chip.text);
-    const remove = h("button", { type: "button", "aria-label": `Remove ${chip.text}`, click: () => this.#actions.removeFilter(chip) }, "×");
+    const remove = h(
+      "button",
+      { type: "button", "aria-label": `Remove ${chip.text}`, click: () => this.#actions.removeFilter(chip) },
+      "×",
+    );
     return h("span", { class: "lf-chip" }, edit, remove);
   }
 }
