@@ -89,7 +89,9 @@ def build() -> None:
 
 
 def check(*scripts: str) -> str:
-    """Check style and types and run the tests of the sources, or the scripts of `package.json` that are named; what they said.
+    """Check style and types and run the tests of the sources, or the scripts of `package.json` that are named.
+
+    Returns what they said.
 
     Raises
     ------
@@ -97,9 +99,12 @@ def check(*scripts: str) -> str:
         If something is wrong; the message has what was said.
     """
     npm, environment = _npm()
-    if not (ROOM / "node_modules").is_dir():
+    installed = ROOM / "node_modules" / ".package-lock.json"
+    if not installed.is_file() or installed.stat().st_mtime < (ROOM / "package-lock.json").stat().st_mtime:
         _run([*npm, *_INSTALL], environment)
-    return "".join(_run([*npm, "run", "--silent", script], environment) for script in scripts or ("style", "types", "test"))
+    return "".join(
+        _run([*npm, "run", "--silent", script], environment) for script in scripts or ("style", "types", "test")
+    )
 
 
 def _npm() -> tuple[list[str], dict[str, str]]:
