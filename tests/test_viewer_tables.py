@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 from typing import Any
 
 import pyarrow as pa
@@ -164,3 +166,38 @@ async def test_a_change_that_fails_is_told_and_tried_again(expect: Any, tmp_path
             await expect(view.cell(0, "city")).to_have_text("Rome")
             await expect(view.search).to_have_value("rome")
             await expect(notice).to_be_hidden()
+
+
+@in_loop
+async def test_each_type_is_written_as_its_people_write_it(expect: Any) -> None:
+    day = datetime.date(2024, 2, 29)
+    moment = datetime.datetime(2024, 2, 29, 12, 30, 15, 250_000)
+    columns = {
+        "uint64": (pa.array([2**64 - 1], pa.uint64()), "18446744073709551615"),
+        "int64": (pa.array([-(2**63)], pa.int64()), "-9223372036854775808"),
+        "float32": (pa.array([0.1], pa.float32()), "0.1"),
+        "infinite": (pa.array([float("-inf")]), "−∞"),
+        "nan": (pa.array([float("nan")]), "—"),
+        "decimal": (
+            pa.array([decimal.Decimal("-1234567890123456789.5")], pa.decimal128(38, 2)),
+            "-1234567890123456789.50",
+        ),
+        "category": (pa.array(["low"]).dictionary_encode(), "low"),
+        "date": (pa.array([day]), "2024-02-29"),
+        "seconds": (pa.array([moment], pa.timestamp("ms")), "2024-02-29 12:30:15.25"),
+        "nanoseconds": (pa.array([1], pa.timestamp("ns")), "1970-01-01 00:00:00.000000001"),
+        "instant": (pa.array([moment], pa.timestamp("us", "Europe/Berlin")), "2024-02-29 12:30:15.25Z"),
+        "time": (pa.array([datetime.time(1, 2, 3)], pa.time64("us")), "01:02:03"),
+        "duration": (pa.array([datetime.timedelta(days=1, seconds=2)], pa.duration("us")), "1 d 00:00:02"),
+        "binary": (pa.array([b"\x00\xff"]), "0x00ff"),
+        "list": (pa.array([[1, None]], pa.list_(pa.int64())), "[1, —]"),
+        "struct": (pa.array([{"city": "Rome", "day": day}]), "{city: Rome, day: 2024-02-29}"),
+        "map": (pa.array([[("a", 1)]], pa.map_(pa.string(), pa.int64())), "{a: 1}"),
+        "nothing": (pa.nulls(1), "—"),
+    }
+    with lf.DataFlow(pa.table({name: values for name, (values, _) in columns.items()})) as flow:
+        async with viewing(flow, width=3200) as view:
+            await view.settled()
+            await view.screenshot("types")
+            for name, (_, text) in columns.items():
+                await expect(view.cell(0, name)).to_have_text(text)

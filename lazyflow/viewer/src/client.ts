@@ -221,7 +221,8 @@ export class Client {
       const isState = header.type === "state" || header.type === "initial_state";
       // Where nothing of this person's is under way, what others changed is shown; else their typing would be undone.
       if (isState && !this.changing) this.asked = header.state;
-      if (header.type === "rows" || isState) this.#asking = null;
+      // Rows without a request are on the way to those that were asked for, which still come.
+      if (isState || (header.type === "rows" && header.request != null)) this.#asking = null;
     }
     if (header.type === "initial_state" && this.#unsent) this.#sendChange();
     else this.#events.status();
