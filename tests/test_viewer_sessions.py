@@ -232,3 +232,28 @@ async def test_a_slow_change_says_so_and_can_be_left(expect: Any) -> None:
             wire.release()  # what was left comes late, and is refused
             await view.page.keyboard.type("oslo")
             await expect(view.cell(0, "city")).to_have_text("Oslo")
+
+
+@in_loop
+async def test_an_editor_that_was_left_closes_no_other_and_what_it_asked_is_told(expect: Any) -> None:
+    wire = Wire()
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, wire_of=wire) as view:
+            await view.settled()
+            apply = view.popup.get_by_role("button", name="Apply")
+            add = view.page.get_by_role("button", name="+ Filter")
+            for value in "40", "many":
+                wire.holds = lambda header: True
+                await add.click()
+                await view.popup.get_by_label("Column").select_option("delay")
+                await view.popup.get_by_label("Operator").select_option(">=")
+                await view.popup.get_by_label("Value").fill(value)
+                await apply.click()
+                await add.click()  # before the answer
+                await expect(view.popup.get_by_label("Column")).to_have_value("number")
+                wire.release()
+                await view.settled()
+                await expect(view.popup.get_by_label("Column")).to_have_value("number")
+                await view.page.keyboard.press("Escape")
+            await expect(view.page.locator(".lf-notice")).to_contain_text("many")
+            await expect(view.chips).to_have_text(["delay ≥ 40"])

@@ -152,16 +152,27 @@ class Viewer {
       );
       return;
     }
+    let close = (): void => undefined;
     const editor = filterEditor({
       schema: store.view.schema,
       operators: store.session.options.operators,
       filters: chip?.filters ?? [],
       column,
-      apply: (made) => this.#client.change(replace(made)),
+      apply: (made) => this.#tryState(replace(made), () => editor.isConnected),
       remove: chip && (() => this.#client.attempt(replace([]))),
-      done: () => this.#popup.close(),
+      done: () => close(),
     });
-    this.#popup.open(chip ? "Edit filter" : "Add filter", anchor, editor);
+    close = this.#popup.open(chip ? "Edit filter" : "Add filter", anchor, editor);
+  }
+
+  /** Ask for a state; why it is refused is told by whoever asks, or where nobody looks there any more by a notice. */
+  async #tryState(state: State, looks: () => boolean): Promise<void> {
+    try {
+      await this.#client.change(state);
+    } catch (error) {
+      if (!looks()) this.#notice.show((error as Error).message, state);
+      throw error;
+    }
   }
 
   #whole(column: string, row: number): void {

@@ -14,17 +14,22 @@ export class Popup {
     });
   }
 
-  open(label: string, anchor: Element | null, ...content: Node[]): void {
+  /** Open one in place of another; what is given closes it, and none that was opened since. */
+  open(label: string, anchor: Element | null, ...content: Node[]): () => void {
     this.close(false);
     this.#before = this.#active();
-    this.#element = h("div", { class: "lf-popup", role: "dialog", "aria-label": label }, ...content);
-    this.#element.addEventListener("keydown", (event) => {
+    const element = h("div", { class: "lf-popup", role: "dialog", "aria-label": label }, ...content);
+    element.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
       event.stopPropagation();
     });
-    this.#root.append(this.#element);
-    this.#place(this.#element, anchor);
-    this.#element.querySelector<HTMLElement>("[autofocus], input, select, textarea, button")?.focus();
+    this.#element = element;
+    this.#root.append(element);
+    this.#place(element, anchor);
+    element.querySelector<HTMLElement>("[autofocus], input, select, textarea, button")?.focus();
+    return () => {
+      if (this.#element === element) this.close();
+    };
   }
 
   close(giveBack = true): void {
