@@ -170,6 +170,30 @@ class Step:
         """As `prepare`, without blocking the event loop."""
         return await Threads().run(self.prepare)
 
+    def see(self, columns: Iterable[str]) -> None:
+        """Say which columns are in sight from now on: from the next query on, their statistics come first.
+
+        Parameters
+        ----------
+        columns
+            Names; none means all.
+
+        Raises
+        ------
+        UnknownName
+            If there is no such column.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from lazyflow import DataFlow, State
+        >>> with DataFlow(pa.table({"x": [1], "y": [2]})) as flow:
+        ...     step = flow.apply(State(), columns=["x"])
+        ...     step.see(["y"])
+        """
+        self._view = self._view.seeing(frozenset(check_columns(columns, self.schema)))
+        self._generation.see(self._view)
+
     def start(self) -> None:
         """Let the statistics phase begin, and what comes after it, without waiting for any of it."""
         self._generation.start()

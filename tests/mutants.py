@@ -102,6 +102,13 @@ _rows_phase = _Everywhere()
 
 MUTANTS = (
     Mutant(
+        "columns that somebody scrolls to wait for all others",
+        "lazyflow/session/current.py",
+        "            self.step.see(columns)\n",
+        "",
+        ("tests/test_round_trips.py::test_statistics_of_columns_that_somebody_scrolls_to_come_next",),
+    ),
+    Mutant(
         "a sample taken for all rows",
         "lazyflow/statistics/registry.py",
         "        return self._replace(sampled=True, durable=False)\n",

@@ -16,6 +16,7 @@ from lazyflow.query import PrepareQuery, RowsQuery
 from lazyflow.testing import Harness
 from lazyflow.testing.control import PATIENCE, controlled
 from lazyflow.testing.phases import FLIGHTS
+from lazyflow.testing.wide import SEEN_LATER, columns_asked, most_columns, wide
 from tests.wire import Server, run, serving
 
 JFK = lf.State(search="jfk")
@@ -193,6 +194,22 @@ def test_ten_clients_ten_frames_one_computation(harness: Harness) -> None:
                 assert sum(isinstance(query, RowsQuery) for query in queries) == 1
                 asked = control.cells[cells:]
                 assert len(asked) == len(set(asked))
+
+    run(main())
+
+
+def test_statistics_of_columns_that_somebody_scrolls_to_come_next(harness: Harness) -> None:
+    async def main() -> None:
+        with controlled(harness, wide()) as (flow, control):
+            control.hold()
+            async with serving(flow) as server, connect(server.url, columns=["c0"]) as client:
+                await asyncio.to_thread(control.wait_for_deferred)
+                await client.fetch((0, 5), SEEN_LATER)
+                control.release()
+                await settled(client)
+            asked = columns_asked(control)
+            next_ones = asked[1] if most_columns(harness) > 1 else asked[1] | asked[2]
+            assert set(SEEN_LATER) <= next_ones
 
     run(main())
 

@@ -13,7 +13,7 @@ from lazyflow.plan import check_columns
 from lazyflow.protocol import BodyFormat
 from lazyflow.session.board import Board, News
 from lazyflow.session.client import Client, Sight
-from lazyflow.session.current import Current
+from lazyflow.session.current import Current, columns_in_sight
 from lazyflow.session.rows import WantedRows, encode_rows
 from lazyflow.state import State
 from lazyflow.step import Step
@@ -123,9 +123,9 @@ class Views:
             self.flow.refresh()
         plan = self.flow.compile(change.state)
         mine = [check_columns(change.sight.columns, plan.schema)] if change.sight is not None else []
-        in_sight = {name for columns in [*mine, *others] for name in columns or plan.schema}
-        step = self.flow.apply(change.state, (0, 0), [name for name in plan.schema if name in in_sight])
-        current = Current(step, Board(), self.session, change.reopened)
+        in_sight = columns_in_sight(plan, [*mine, *others])
+        step = self.flow.apply(change.state, (0, 0), in_sight)
+        current = Current(step, Board(), self.session, in_sight, change.reopened)
         return Made(current, current.board.look(step), None)
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Collection
 from typing import Literal
 
 from cachetools import LRUCache
 
+from lazyflow.plan import Plan
 from lazyflow.protocol import ColumnSchema, ErrorOf, Outcome
 from lazyflow.session.board import GROUPS, Board, News
 from lazyflow.session.rows import GivenRows, WantedRows
@@ -18,6 +20,12 @@ log = logging.getLogger("lazyflow.changes")
 
 _BODIES_KEPT = 8
 """So many bodies are kept for clients that come later, or come back to a window."""
+
+
+def columns_in_sight(plan: Plan, seen: Collection[tuple[str, ...]]) -> tuple[str, ...]:
+    """The columns that some client sees, in the order of the table; who names none sees all."""
+    names = {name for columns in seen for name in columns or plan.schema}
+    return tuple(name for name in plan.schema if name in names)
 
 
 class Current:
@@ -43,7 +51,9 @@ class Current:
         Whether the source is no longer what the state was accepted for: of this view nothing more is fetched.
     """
 
-    def __init__(self, step: Step, board: Board, session: str, reopened: bool = False) -> None:
+    def __init__(
+        self, step: Step, board: Board, session: str, in_sight: tuple[str, ...] = (), reopened: bool = False
+    ) -> None:
         self.step = step
         self.board = board
         self.reopened = reopened
@@ -56,6 +66,7 @@ class Current:
         self.failure: ErrorOf | None = None
         self.outcome: Outcome | None = None
         self._session = session
+        self._in_sight = in_sight
         self._accepted = time.perf_counter()
         self._rows_at: float | None = None
         self._groups_at: dict[str, float] = {}
@@ -80,6 +91,13 @@ class Current:
             plan = self.step.plan
             shown = plan.stages["shown"].digest
             self.row_count |= {scope: start + number for scope in plan.scopes if plan.stages[scope].digest == shown}
+
+    def see(self, seen: Collection[tuple[str, ...]]) -> None:
+        """Clients see these columns, each its own; none are all. Until all statistics are there, theirs come first."""
+        columns = columns_in_sight(self.step.plan, seen)
+        if columns != self._in_sight and not self.board.complete:
+            self._in_sight = columns
+            self.step.see(columns)
 
     def add_statistics(self, news: News) -> None:
         """More is known; what nobody sees (the edges of histograms) is no news."""

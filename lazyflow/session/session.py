@@ -163,6 +163,8 @@ class Session:
 
     def rows_wanted(self) -> None:
         """Some client sees other rows now: fetch them, and leave off what nobody sees any more."""
+        if self.current is not None and not self.current.stale:
+            self.current.see([client.columns for client in self.clients])
         if self._fetch is not None and not self._still_seen(self._fetch):
             self._fetch.abandon()
         if self._ahead is not None and not self._still_seen(self._ahead):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
 
 from lazyflow.errors import NotForThisType, UnknownName
@@ -190,6 +190,12 @@ class View:
             digest: source.positional and (table is source.table or row_wise(table, source.table))
             for digest, table in stages.items()
         }
+
+    def seeing(self, in_sight: frozenset[str]) -> View:
+        """The same view with other columns in sight."""
+        other = replace(self, in_sight=in_sight)
+        vars(other)["keys"] = self.keys  # equal, whatever comes first: they are many, and locks wait for them
+        return other
 
     def samplable(self, stage: Stage) -> bool:
         """Whether each row of a stage comes from one row of the source, which has a number by which it is read."""

@@ -7,12 +7,13 @@ from __future__ import annotations
 import pyarrow as pa
 import pytest
 
+from lazyflow.errors import UnknownName
 from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.queries import StatisticsQuery
 from lazyflow.testing import judge
 from lazyflow.testing.check import check_rows
 from lazyflow.testing.check_statistics import check_view
-from lazyflow.testing.control import PATIENCE
+from lazyflow.testing.control import PATIENCE, Call, Control, controlled
 from lazyflow.testing.harness import Harness
 
 pytestmark = pytest.mark.family("wide")
@@ -72,6 +73,32 @@ def test_columns_in_sight_come_first(harness: Harness, state: State) -> None:
     assert all(columns & set(IN_SIGHT) for columns in first), "others were asked about before"
     assert all(len(columns) <= most_columns(harness) for _, columns in asked)
     assert asked[len(first) :], "the others were asked about after"
+
+
+SEEN_LATER = ("c90", "c91")
+
+
+def columns_asked(control: Control) -> list[set[str]]:
+    """The columns of each statistics query that has any."""
+    queries = [visit.query for visit in control.deferred if isinstance(visit.query, StatisticsQuery)]
+    return [{column.name for column in query.columns} for query in queries if query.columns]
+
+
+def test_columns_seen_later_come_next(harness: Harness) -> None:
+    with controlled(harness, wide()) as (flow, control):
+        step = flow.apply(State(), (0, 5), ("c0",))
+        control.hold()
+        waiting = Call(lambda: step.resolve(PATIENCE))
+        control.wait_for_deferred()
+        step.see(SEEN_LATER)
+        control.release()
+        statistics = waiting.result()
+        asked = columns_asked(control)
+        next_ones = asked[1] if most_columns(harness) > 1 else asked[1] | asked[2]
+        assert set(SEEN_LATER) <= next_ones, "or one of two, where a query has one column"
+        assert statistics.complete
+        with pytest.raises(UnknownName):
+            step.see(["nothing"])
 
 
 def most_columns(harness: Harness) -> int:

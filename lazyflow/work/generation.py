@@ -140,6 +140,10 @@ class Generation:
         """Whether nothing more will come: complete, superseded, or broken."""
         return self._superseded or self._fault is not None or self.complete
 
+    def see(self, wanted: Wanted) -> None:
+        """Want the same in another order of priority, from the next query on."""
+        self._work.see(self, wanted)
+
     def start(self) -> None:
         """Let the statistics phase begin: from now on the worker computes what this generation wants."""
         self._work.start(self)

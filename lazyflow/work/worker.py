@@ -140,6 +140,12 @@ class Work:
             log.warning("the engine does not let go of a statistics query that was given up")
         dismiss_idle()
 
+    def see(self, generation: Generation, wanted: Wanted) -> None:
+        """See `Generation.see`."""
+        with self._changed:
+            generation.wanted = wanted
+            self._claims += 1
+
     def start(self, generation: Generation) -> None:
         """See `Generation.start`."""
         with self._changed:

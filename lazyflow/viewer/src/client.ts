@@ -10,6 +10,8 @@ const FIRST_RETRY = 250;
 const LAST_RETRY = 5000;
 /** Rows that are fetched above and below those in sight, and the steps of a window's ends. */
 const MARGIN = 50;
+/** Columns whose statistics are computed in one go: where there are more, those in sight come first. */
+const NARROW = 64;
 
 const NO_SUCH = 4404;
 const DID_NOT_READ = 4408;
@@ -60,6 +62,7 @@ export class Client {
   #closed = false;
   #window: Window = [0, 2 * MARGIN];
   #columns: readonly string[] = [];
+  #told: readonly string[] = [];
   #asking: { window: Window; columns: readonly string[]; generation: number } | null = null;
   #waiting = new Map<number, Waiting>();
   #events: Events;
@@ -153,7 +156,10 @@ export class Client {
     this.#columns = columns;
     if (this.changing) return; // its answer begins at the top
     this.#window = [start, stop];
-    if (view.rows.covers([first, last], columns)) return;
+    const told = columns.every((name) => this.#told.includes(name));
+    const isFirst = !told && view.schema.length > NARROW && !view.complete; // their statistics are to come first
+    if (view.rows.covers([first, last], columns) && !isFirst) return;
+    this.#told = columns;
     const asking = this.#asking;
     const same = asking?.generation === view.generation && columns.every((name) => asking.columns.includes(name));
     if (same && asking.window[0] <= first && last <= asking.window[1]) return;
