@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -43,15 +44,12 @@ def pytest_sessionfinish(session, exitstatus):
 '''
 
 
-CASES = "".join(
-    f"from lazyflow.testing.{name} import *\n"
-    for name in (
-        *("phases", "generations", "forks", "isolation", "streams", "wide", "deep", "own_statistics", "budgets"),
-        *("sources", "folders", "sampled", "sorting", "sql", "every_type", "hostile", "names"),
-    )
-)
-"""The modules of the suite whose cases catch mutants: collecting all others would take longer than running these."""
-
+HOMES = {
+    case: module.stem
+    for module in sorted((ROOT / "lazyflow" / "testing").glob("*.py"))
+    for case in re.findall(r"^def test_(\w+)", module.read_text(), re.MULTILINE)
+}
+"""The module of each case of the suite: to collect all cases for a mutant would take longer than to run its own."""
 
 VIEWER = ("tests/test_viewer_build.py::test_the_sources_pass_their_tests",)
 
@@ -69,7 +67,7 @@ class Mutant:
 
 def parity(*names: str, backend: str = "duckdb") -> tuple[str, ...]:
     """Node ids of cases of the suite on one backend."""
-    return tuple(f"tests/test_cases.py::test_{name}[{backend}]" for name in names)
+    return tuple(f"tests/test_cases_of_{HOMES[name]}.py::test_{name}[{backend}]" for name in names)
 
 
 INTERLEAVINGS = ("tests/test_interleavings.py::test_a_few_interleavings",)
@@ -148,14 +146,14 @@ MUTANTS = (
         "lazyflow/statistics/likely.py",
         "        if not is_one and inside > _WIDEST * number:\n",
         "        if False:\n",
-        ("tests/test_cases.py::test_columns_of_many_values_follow_the_sample[duckdb]",),
+        parity("columns_of_many_values_follow_the_sample"),
     ),
     Mutant(
         "alone, a statistic is approximated too",
         "lazyflow/statistics/view.py",
         "        return Choice(self, known, seconds, exact=True).toward(want) if want is not None else None\n",
         "        return Choice(self, known, seconds).toward(want) if want is not None else None\n",
-        ("tests/test_cases.py::test_columns_of_many_values_follow_the_sample[duckdb]",),
+        parity("columns_of_many_values_follow_the_sample"),
     ),
     Mutant(
         "second phase a no-op",
@@ -169,7 +167,7 @@ MUTANTS = (
         "lazyflow/statistics/choosing.py",
         "        open.sort(key=lambda column: column not in urgent)\n",
         "",
-        ("tests/test_cases.py::test_columns_in_sight_come_first[duckdb-all]",),
+        parity("columns_in_sight_come_first", backend="duckdb-all"),
     ),
     Mutant(
         "the filtered scope taken for the clean one",
@@ -935,7 +933,8 @@ def copied(folder: Path) -> None:
     if (ROOT / packages).is_dir():
         (folder / packages).symlink_to(ROOT / packages)
     (folder / "witness.py").write_text(WITNESS)
-    (folder / "tests" / "test_cases.py").write_text(CASES)
+    for module in set(HOMES.values()):
+        (folder / "tests" / f"test_cases_of_{module}.py").write_text(f"from lazyflow.testing.{module} import *\n")
 
 
 def mutate(folder: Path, mutant: Mutant) -> str | None:
