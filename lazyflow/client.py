@@ -77,6 +77,8 @@ class View:
         How the states ended that this one took the place of, since the one that was seen before.
     error
         Why the rows or the statistics of this view do not come, or None.
+    sql
+        The view as SQL, once `Client.sql` asked for it.
     """
 
     session: str
@@ -93,15 +95,16 @@ class View:
     complete: bool
     superseded: tuple[wire.Outcome, ...] = ()
     error: LazyflowError | None = None
+    sql: str | None = None
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request: a change, or for rows or a statistic of a generation."""
+    """A request: a change, or for rows, a statistic or the SQL of a generation; the latter two are answered alone."""
 
     generation: int | None
     answer: asyncio.Future[View]
-    of_statistic: bool = False
+    alone: bool = False
 
     def settle(self, answer: View | LazyflowError) -> None:
         if self.answer.done():
@@ -188,13 +191,28 @@ class Client:
         view = await self.answer(await self._send(number, message, generation))
         return view.statistics[scope][column][statistic]
 
+    async def sql(self) -> str:
+        """The view as one statement of the engine's SQL; what it calls `source` is the table of the session.
+
+        Raises
+        ------
+        NotForThisEngine
+            If the engine speaks no SQL, as pandas.
+        LazyflowError
+            As `answer` does.
+        """
+        number, generation = next(self._numbers), self.view.generation
+        view = await self.answer(await self._send(number, wire.SqlRequest(generation, number), generation))
+        assert view.sql is not None, "it is in the view that answers"
+        return view.sql
+
     async def _send(self, number: int, message: wire.ClientMessage, generation: int | None) -> int:
         from tornado.websocket import WebSocketClosedError
 
         self._check()
         assert self._connection is not None
         answer: asyncio.Future[View] = asyncio.get_running_loop().create_future()
-        self._asked[number] = _Asked(generation, answer, isinstance(message, wire.StatisticRequest))
+        self._asked[number] = _Asked(generation, answer, isinstance(message, wire.StatisticRequest | wire.SqlRequest))
         if len(self._asked) > _KEPT:
             self._asked.pop(next(iter(self._asked))).settle(InvalidInput("too many requests came after this one"))
         with suppress(WebSocketClosedError):  # then whoever waits for the answer is told
@@ -374,6 +392,8 @@ class Client:
             case wire.StatsUpdate():
                 statistics = _merged(self.view.statistics, event.statistics)
                 self.view = replace(self.view, statistics=statistics, progress=event.progress, complete=event.final)
+            case wire.SqlFrame():
+                self.view = replace(self.view, sql=event.sql)
             case wire.ErrorFrame() if event.generation is not None and (
                 event.request is None or self.view.window is None
             ):
@@ -383,8 +403,8 @@ class Client:
         last = getattr(event, "request", None) or 0
         for number, asked in self._asked.items():
             generation = asked.generation
-            if asked.of_statistic:
-                self._give_statistic(number, asked, event)
+            if asked.alone:
+                self._give_alone(number, asked, event)
                 continue
             match event:
                 case wire.StateFrame() if generation is not None and (generation < event.generation or number < last):
@@ -399,12 +419,14 @@ class Client:
                 case wire.ErrorFrame() if generation is not None and event.generation is not None and number < last:
                     asked.settle(Superseded("rows of another window were asked for since"))
 
-    def _give_statistic(self, number: int, asked: _Asked, event: wire.ServerMessage) -> None:
-        """Answer the request for a statistic, if this is its answer."""
+    def _give_alone(self, number: int, asked: _Asked, event: wire.ServerMessage) -> None:
+        """Answer the request for a statistic or the SQL, if this is its answer."""
         match event:
             case wire.StateFrame() if asked.generation is not None and asked.generation < event.generation:
-                asked.settle(Superseded(f"a newer state came before a statistic of generation {asked.generation}"))
+                asked.settle(Superseded(f"a newer state came before the answer for generation {asked.generation}"))
             case wire.StatsUpdate() if number in event.answered:
+                asked.settle(self.view)
+            case wire.SqlFrame() if number == event.request:
                 asked.settle(self.view)
             case wire.ErrorFrame() if number == event.request:
                 asked.settle(_error(event))
@@ -529,6 +551,7 @@ _KINDS = {
         errors.UnknownName,
         errors.InvalidValue,
         errors.NotForThisType,
+        errors.NotForThisEngine,
         InvalidInput,
         errors.TransformError,
         errors.SourceError,

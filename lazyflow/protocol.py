@@ -18,6 +18,7 @@ from lazyflow.errors import (
     InvalidState,
     InvalidValue,
     LazyflowError,
+    NotForThisEngine,
     NotForThisType,
     OutOfTime,
     SourceError,
@@ -97,7 +98,14 @@ class StatisticRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     request: int | None = None
 
 
-ClientMessage: TypeAlias = StateChange | RowsRequest | StatisticRequest
+class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sql_request"):
+    """A client wants the view as a statement of SQL."""
+
+    generation: int
+    request: int | None = None
+
+
+ClientMessage: TypeAlias = StateChange | RowsRequest | StatisticRequest | SqlRequest
 
 
 class ColumnSchema(msgspec.Struct, frozen=True):
@@ -240,6 +248,14 @@ class StatsUpdate(msgspec.Struct, frozen=True, kw_only=True, tag="stats_update")
     answered: tuple[int, ...] = ()
 
 
+class SqlFrame(msgspec.Struct, frozen=True, kw_only=True, tag="sql"):
+    """The view as a statement of the engine's SQL; what it calls `source` is the table of the session."""
+
+    generation: int
+    request: int | None
+    sql: str
+
+
 class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
     """What went wrong with a request of the client, or with the view of a generation."""
 
@@ -249,7 +265,7 @@ class ErrorFrame(msgspec.Struct, frozen=True, kw_only=True, tag="error"):
     generation: int | None = None
 
 
-ServerMessage: TypeAlias = InitialState | StateFrame | RowsFrame | RowCountFrame | StatsUpdate | ErrorFrame
+ServerMessage: TypeAlias = InitialState | StateFrame | RowsFrame | RowCountFrame | StatsUpdate | SqlFrame | ErrorFrame
 
 CODES: dict[str, str] = {
     "invalid_message": "The message is no JSON, is unknown, or has not the shape of a message",
@@ -257,6 +273,7 @@ CODES: dict[str, str] = {
     "unknown_name": "A column, operator, cleaning or post-processing does not exist",
     "invalid_value": "A value does not fit its column's type, or a window is none",
     "not_for_this_type": "The operation has no meaning for the type of the column",
+    "not_for_this_engine": "The engine has no such thing",
     "invalid_input": "What was asked for cannot be",
     "too_large": "The window has more rows or columns than the service gives at a time",
     "unknown_generation": "Rows were asked of a generation that does not exist yet",
@@ -272,6 +289,7 @@ CODES: dict[str, str] = {
     "no_such_source": "The service has no table of that name",
     "too_many_sessions": "The service has as many sessions as it takes",
     "too_many_clients": "The service has as many clients as it takes",
+    "too_many_downloads": "The service gives as many downloads at a time as it does",
     "internal": "Something broke in the service; its log says what",
 }
 """Codes of errors, and what they say."""
@@ -294,6 +312,7 @@ _CODE_OF_ERROR: tuple[tuple[type[LazyflowError], str], ...] = (
     (UnknownName, "unknown_name"),
     (InvalidValue, "invalid_value"),
     (NotForThisType, "not_for_this_type"),
+    (NotForThisEngine, "not_for_this_engine"),
     (InvalidInput, "invalid_input"),
     (TransformError, "transform_failed"),
     (SourceError, "source_failed"),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 
 from lazyflow.dataflow import DataFlow
+from lazyflow.formats import FileFormat
 from lazyflow.protocol import CLOSE_CODES, Join, Refused
 from lazyflow.session import Client, Session
 from lazyflow.settings import Settings
@@ -67,6 +68,11 @@ class Service:
         """How many clients there are now."""
         return sum(len(session.clients) for session in self._sessions.values())
 
+    @property
+    def download_count(self) -> int:
+        """How many downloads are under way."""
+        return sum(session.downloads for session in self._sessions.values())
+
     def join(self, join: Join) -> Client:
         """A client of a session: of the one that it names, else of a new one.
 
@@ -90,6 +96,34 @@ class Service:
         session.join(client)
         self._keep(session.name)
         return client
+
+    def download(self, session: str, format: FileFormat) -> tuple[str, AsyncGenerator[bytes, None]]:
+        """All rows and columns of a session's current view as a file.
+
+        Parameters
+        ----------
+        session
+            Name of the session.
+        format
+            As what.
+
+        Returns
+        -------
+        str, async generator of bytes
+            The name of the table, and the parts of the file, none computed before the last one is taken; see
+            `Session.download`. Close it to stop.
+
+        Raises
+        ------
+        Refused
+            If there is no such session, or the service gives no more downloads.
+        """
+        found = self._sessions.get(session)
+        if found is None:
+            raise Refused("no_such_session")
+        if self.download_count >= self.settings.max_downloads:
+            raise Refused("too_many_downloads")
+        return found.source, found.download(format)
 
     def _open(self, join: Join) -> Client:
         source = join.source if join.source is not None or len(self._flows) != 1 else next(iter(self._flows))
@@ -127,8 +161,11 @@ class Service:
         self._expiring[session.name] = loop.call_later(self.settings.session_expiry, self._expire, session)
 
     def _expire(self, session: Session) -> None:
-        log.info("session %s expired", session.name[:6])
         self._expiring.pop(session.name, None)
+        if session.downloads:  # somebody is still there
+            self._left(session)
+            return
+        log.info("session %s expired", session.name[:6])
         self._sessions.pop(session.name, None)
         session.close()
 

@@ -44,6 +44,7 @@ class Settings:
     insecure: bool = _setting(False, "flag", "Serve without a token on addresses beyond loopback too.")
     max_sessions: int = _setting(100, "sessions", "Sessions at a time; further ones are refused.")
     max_clients: int = _setting(1000, "clients", "Clients at a time; further ones are refused.")
+    max_downloads: int = _setting(4, "downloads", "Downloads at a time; further ones are refused.")
     session_expiry: float = _setting(300.0, "seconds", "How long a session without clients is kept.")
     max_window_rows: int = _setting(10_000, "rows", "Rows of a window.")
     max_columns: int = _setting(500, "columns", "Columns of a window.")

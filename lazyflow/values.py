@@ -52,6 +52,11 @@ def _far_rows(column: pa.ChunkedArray) -> list[int]:
     return [row for row, beyond in enumerate(far.to_pylist()) if beyond] if pc.any(far).as_py() else []
 
 
+def any_far(column: pa.ChunkedArray) -> bool:
+    """Whether a temporal column has a year that Python lacks, which Arrow has no text for."""
+    return bool(_far_rows(column))
+
+
 def iso(text: str) -> str:
     """Arrow's text of a date or time as ISO 8601, without zeros that say nothing.
 

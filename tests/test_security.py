@@ -29,18 +29,18 @@ from tornado.httpclient import HTTPClientError
 import lazyflow as lf
 from lazyflow import viewer
 from lazyflow.cli import main
-from lazyflow.protocol import StatsUpdate
+from lazyflow.protocol import InitialState, StatsUpdate
 from lazyflow.server import Access, make_app
 from lazyflow.server.guarded import HEADERS
 from lazyflow.server.socket import Socket
 from lazyflow.service import Service
 from lazyflow.settings import Settings
-from tests.serving import TOKEN, UPGRADE, Server, serving, until, until_frame
+from tests.serving import TOKEN, UPGRADE, Server, hosting, serving, until, until_frame
 from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
 FILES = ("/", "/page.js", "/viewer.js", "/page.css", "/favicon.ico", "/tables")
-ROUTES = (*FILES, "/healthz", "/nowhere")
+ROUTES = (*FILES, "/download", "/healthz", "/nowhere")
 built = pytest.mark.skipif(not viewer.is_built(), reason=viewer.HOW_TO_BUILD)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}
 
@@ -64,7 +64,7 @@ def in_loop(test: Any) -> Any:
 @in_loop
 async def test_without_the_token_nothing_but_health_is_answered() -> None:
     async with serving() as server:
-        for path in (*FILES, "/nowhere"):
+        for path in (*FILES, "/download", "/download?session=x", "/nowhere"):
             answer = await server.get(path)
             assert (answer.status, answer.headers["WWW-Authenticate"]) == (401, "Bearer"), path
         assert (await server.upgrade("/ws")).status == 401
@@ -286,6 +286,32 @@ async def test_failures_tell_nothing_of_the_inside() -> None:
 
 
 @in_loop
+async def test_a_download_is_answered_like_everything_else() -> None:
+    name = '../a"b\r\nX-Evil: 1\r\n'
+    with lf.DataFlow(pa.table({"x": [1]})) as flow:
+        async with hosting(make_app({name: flow}, Settings(token=TOKEN))) as server:
+            client = await server.connect()
+            joined = await until_frame(client, lambda header: isinstance(header, InitialState))
+            path = f"/download?session={joined.session}"  # type: ignore[union-attr]
+            answer = await server.get(path, BEARER)
+            expected = [(answer, 200), (await server.get(path), 401)]
+            cookie = {"Cookie": f"lazyflow-{server.port}={server.app.settings['access'].cookie}"}
+            expected.append((await server.get(path, cookie), 200))
+            for query, status in (("", 400), ("?session=nowhere", 404), ("?session=..%2F..%2Fetc", 404)):
+                expected.append((await server.get(f"/download{query}", BEARER), status))
+            expected.append((await server.get(f"{path}&format=..%2Fexe", BEARER), 400))
+            for found, status in expected:
+                assert found.status == status
+                assert {key: found.headers.get(key) for key in HEADERS} == HEADERS
+                assert found.body.count("\n") == (status != 200)
+            assert "X-Evil" not in answer.headers
+            saved = answer.headers["Content-Disposition"]
+            assert saved.startswith('attachment; filename="a_b__X-Evil_ 1.csv";')
+            assert not set('/\\"\r\n') & set(saved.replace('filename="', "").replace('";', ""))
+            client.close()
+
+
+@in_loop
 async def test_the_log_does_not_have_the_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with serving(kind=Broken) as server:
@@ -382,8 +408,7 @@ def _sockets() -> int:
 
 @in_loop
 async def test_a_client_that_does_not_read_is_dropped() -> None:
-    long = pa.table({f"text{n}": [f"{n} {row} " + "long " * 40 for row in range(10_000)] for n in range(8)})
-    async with serving(long, client_timeout=0.2, session_expiry=0.0) as server:
+    async with serving(LONG, client_timeout=0.2, session_expiry=0.0) as server:
         join = "?join=%7B%22window%22:[0,10000]%7D"
         first = await server.connect()  # what is kept once for all is there before memory is measured
         await until_frame(first, lambda header: isinstance(header, StatsUpdate) and header.final)
@@ -470,6 +495,47 @@ async def test_there_are_no_more_sessions_and_clients_than_allowed() -> None:
         assert third.close_code == 4429
         for client in (first, second):
             client.close()
+
+
+LONG = pa.table({f"text{n}": [f"{n} {row} " + "long " * 40 for row in range(10_000)] for n in range(8)})
+
+
+def _raw_download(port: int, session: str) -> socket.socket:
+    """A download that nobody reads but its head."""
+    peer = socket.socket()
+    peer.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    peer.settimeout(PATIENCE)
+    peer.connect(("127.0.0.1", port))
+    headers = "".join(f"{name}: {value}\r\n" for name, value in BEARER.items())
+    peer.sendall(f"GET /download?session={session} HTTP/1.1\r\nHost: localhost\r\n{headers}\r\n".encode())
+    assert peer.recv(12) == b"HTTP/1.1 200"
+    return peer
+
+
+@in_loop
+async def test_there_are_no_more_downloads_than_allowed() -> None:
+    async with serving(LONG, max_downloads=1) as server:
+        client = await server.connect()
+        joined = await until_frame(client, lambda header: isinstance(header, InitialState))
+        path = f"/download?session={joined.session}&format=arrow"  # type: ignore[union-attr]
+        peer = await asyncio.to_thread(_raw_download, server.port, joined.session)  # type: ignore[union-attr]
+        refused = await server.get(path, BEARER)
+        assert (refused.status, refused.body.count("\n")) == (429, 1)
+        peer.close()
+        await until(lambda: not server.service.download_count)
+        assert (await server.get(path, BEARER)).status == 200
+        client.close()
+
+
+@in_loop
+async def test_a_download_that_is_not_read_is_dropped() -> None:
+    async with serving(LONG, client_timeout=0.2) as server:
+        client = await server.connect()
+        joined = await until_frame(client, lambda header: isinstance(header, InitialState))
+        peer = await asyncio.to_thread(_raw_download, server.port, joined.session)  # type: ignore[union-attr]
+        await until(lambda: not server.service.download_count)
+        peer.close()
+        client.close()
 
 
 @in_loop

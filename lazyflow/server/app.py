@@ -12,6 +12,7 @@ from tornado.web import Application
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.server.access import Access
+from lazyflow.server.download import Download
 from lazyflow.server.pages import Health, Missing, Page, PageFile, Tables, Viewer
 from lazyflow.server.socket import Socket
 from lazyflow.service import Service
@@ -35,6 +36,7 @@ def handlers(service: Service, access: Access, prefix: str, sockets: set[Socket]
         at("/page.css", PageFile, name="page.css"),
         at("/favicon.ico", PageFile, name="favicon.svg"),
         at("/tables", Tables),
+        at("/download", Download),
         at("/healthz", Health),
         at("/ws", Socket, sockets=sockets),
     ]

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from lazyflow.dataflow import DataFlow
-from lazyflow.plan import check_columns
+from lazyflow.plan import Plan, check_columns
 from lazyflow.protocol import BodyFormat
 from lazyflow.session.board import Board, News
 from lazyflow.session.client import Client, Sight
@@ -146,3 +146,8 @@ def look(current: Current) -> News:
     news = current.board.look(current.step)
     current.step.plan.source.fingerprint.check()
     return news
+
+
+def sql_of(plan: Plan) -> str:
+    """A view as SQL; files are not read by it itself, since where they lie is not for clients."""
+    return replace(plan, source=replace(plan.source, statement=None)).sql()

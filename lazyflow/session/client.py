@@ -24,6 +24,8 @@ from lazyflow.protocol import (
     RowCountFrame,
     RowsFrame,
     RowsRequest,
+    SqlFrame,
+    SqlRequest,
     StateChange,
     StateFrame,
     StatisticRequest,
@@ -89,6 +91,7 @@ class Client:
         self._row_count: dict[str, int] = {}
         self._failure_sent = False
         self._computed: list[int] = []
+        self._sql: deque[tuple[int | None, str]] = deque(maxlen=_ERRORS_KEPT)
 
     @property
     def session(self) -> str:
@@ -109,6 +112,8 @@ class Client:
                     self._request_rows(request)
                 case StatisticRequest() as request:
                     self._request_statistic(request)
+                case SqlRequest() as request:
+                    self._request_sql(request)
         except (LazyflowError, ValueError) as error:
             self.fail(error, request_of(message))
         except Exception as error:
@@ -147,6 +152,13 @@ class Client:
         if request.generation == current.generation:  # else the newer state is the answer
             self._session.reopen_if_stale()
             self._session.compute((request.scope, request.column, request.statistic), self, request.request)
+
+    def _request_sql(self, request: SqlRequest) -> None:
+        current = self._session.current
+        if current is None or not 1 <= request.generation <= current.generation:
+            raise Refused("unknown_generation")
+        if request.generation == current.generation:  # else the newer state is the answer
+            self._session.write_sql(self, request.request)
 
     def fail(self, error: BaseException, request: int | None = None) -> None:
         """Tell the client what went wrong."""
@@ -222,6 +234,11 @@ class Client:
         elif request is not None:
             self._computed.append(request)
 
+    def written(self, request: int | None, sql: str) -> None:
+        """The view as SQL, which this client asked for."""
+        self._sql.append((request, sql))
+        self.wake()
+
     def wake(self) -> None:
         """There may be something to send."""
         self._wakeup.set()
@@ -231,6 +248,7 @@ class Client:
         self._rows = self._passing = None
         self._failure_sent = False
         self._computed.clear()
+        self._sql.clear()
 
     # -- what the client is sent
 
@@ -273,6 +291,9 @@ class Client:
             if rows.error is not None:
                 return Frame(_error_frame(rows.error, request, current.generation))
             return self._rows_frame(current, rows, request)
+        if self._sql:
+            request, sql = self._sql.popleft()
+            return Frame(SqlFrame(generation=current.generation, request=request, sql=sql))
         if self._row_count != current.row_count:
             self._row_count = dict(current.row_count)
             return Frame(RowCountFrame(generation=current.generation, row_count=self._row_count))

@@ -7,16 +7,18 @@ import itertools
 import logging
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Coroutine
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from typing import Any, Literal, TypeAlias
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.errors import Cancelled, InvalidInput, LazyflowError, SourceChanged, Superseded
+from lazyflow.formats import FileFormat
 from lazyflow.protocol import CLOSE_CODES, VERSION, Options, Outcome, Refused, StatisticSchema, error_of
-from lazyflow.session.blocking import Change, Fetch, Made, Views, fetch_rows, look
+from lazyflow.session.blocking import Change, Fetch, Made, Views, fetch_rows, look, sql_of
 from lazyflow.session.board import News
 from lazyflow.session.client import Client, Sight
 from lazyflow.session.current import Current
+from lazyflow.session.download import Download
 from lazyflow.session.rows import GivenRows, WantedRows
 from lazyflow.settings import Settings
 from lazyflow.state import OPERATORS, State
@@ -85,6 +87,7 @@ class Session:
         self._ahead: Fetch | None = None
         self._following: asyncio.Task[None] | None = None
         self._computing: dict[tuple[Current, CellName], list[tuple[Client, int | None]]] = {}
+        self._downloads: set[Download] = set()
         self._threads = Threads(_THREADS)
         self._closed = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -437,6 +440,58 @@ class Session:
             client.computed(request, error)
         self._wake()
 
+    # -- the whole view
+
+    def write_sql(self, client: Client, request: int | None) -> None:
+        """A client wants the current view as SQL."""
+        assert self.current is not None
+        self._forever(self._write_sql(self.current, client, request))
+
+    async def _write_sql(self, current: Current, client: Client, request: int | None) -> None:
+        try:
+            async with self._turns:
+                sql = await self._threads.run(sql_of, current.step.plan)
+        except Exception as error:  # of sqlglot, say: the session goes on
+            if not isinstance(error, LazyflowError):
+                log.exception("a view could not be written as SQL")
+            if current is self.current:
+                client.fail(error, request)
+            return
+        if current is self.current:  # else the newer state is the answer
+            client.written(request, sql)
+
+    @property
+    def downloads(self) -> int:
+        """How many downloads are under way."""
+        return len(self._downloads)
+
+    async def download(self, format: FileFormat) -> AsyncGenerator[bytes, None]:
+        """All rows and columns of the current view as a file, part by part; close it to stop.
+
+        Changes from then on are none of its own. Rows that people look at go first, and are waited for by windows that
+        have not begun.
+
+        Raises
+        ------
+        Refused
+            If there is no view yet, or the engine took too long for a window.
+        Cancelled
+            If the session ends.
+        LazyflowError
+            As `Download.parts`.
+        """
+        if self.current is None or self._closed:
+            raise Refused("unknown_generation")
+        state, flow = self.current.step.plan.state, self._flow.fork()
+        download = Download(flow, state, format, self._threads, self.settings.rows_timeout)
+        self._downloads.add(download)
+        try:
+            async with aclosing(download.parts(lambda: self._fetch.task if self._fetch else None)) as parts:
+                async for part in parts:
+                    yield part
+        finally:
+            self._downloads.discard(download)
+
     # -- the end
 
     def close(self, code: int = 1000, reason: str = "the session has ended") -> None:
@@ -451,6 +506,8 @@ class Session:
             if fetch is not None:
                 fetch.abandon()
         self._fetch = self._ahead = None
+        for download in self._downloads:
+            download.cancel()
         self._end(self.current, "closed")
         for client in list(self.clients):
             client.close(code, reason)

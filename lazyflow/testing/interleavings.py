@@ -109,7 +109,7 @@ class Reader:
                 self._rows(frame.body, header.window)
             elif isinstance(header, RowCountFrame):
                 self._count(header.row_count)
-            else:
+            elif isinstance(header, StatsUpdate):
                 self._update(header)
 
     def _state(self, header: StateFrame, body: bytes) -> None:
