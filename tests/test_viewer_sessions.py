@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+import pyarrow as pa
+import pyarrow.parquet
 import pytest
 from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
@@ -145,6 +148,52 @@ async def test_a_link_to_a_view_begins_with_it_in_a_session_of_its_own(expect: A
             await other.settled()
             assert view.server.service.session_count == 2
             assert other.complaints == []
+
+
+@in_loop
+async def test_the_view_is_taken_along_as_a_file_and_as_sql(expect: Any, tmp_path: Path) -> None:
+    state = lf.State(search="oslo", sort=[lf.Sort("number", descending=True)])
+    with lf.DataFlow(TRIPS, backend="duckdb") as flow:
+        rows, sql = flow.rows(state, (0, TRIPS.num_rows)), flow.compile(state).sql()
+        async with viewing(flow, path='#{"search":"oslo","sort":[{"column":"number","descending":true}]}') as view:
+            await view.settled()
+            await view.page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+            press = view.page.keyboard.press
+            await view.page.get_by_role("button", name="Share").focus()
+            await press("Enter")
+            await expect(view.popup).to_be_visible()
+            for name, format in (("CSV", "csv"), ("Parquet", "parquet"), ("Arrow", "arrow")):
+                await view.popup.get_by_role("link", name=f"Download {name}", exact=True).focus()
+                async with view.page.expect_download() as waiting:
+                    await press("Enter")
+                download = await waiting.value
+                assert download.suggested_filename == f"table.{format}"
+                await download.save_as(tmp_path / f"table.{format}")
+            assert pa.parquet.read_table(tmp_path / "table.parquet").equals(rows)
+            assert pa.ipc.open_file(tmp_path / "table.arrow").read_all().equals(rows)
+            lines = (tmp_path / "table.csv").read_bytes().split(b"\r\n")
+            assert lines[0] == ",".join(rows.column_names).encode()
+            assert len(lines) == rows.num_rows + 2
+            await press("Tab")
+            await expect(view.popup.get_by_role("button", name="Copy as SQL")).to_be_focused()
+            await press("Enter")
+            await expect(view.popup.get_by_label("The view as SQL")).to_have_text(sql)
+            await expect(view.page.locator(".lf-status .lf-told")).to_have_text("SQL copied")
+            assert await view.page.evaluate("navigator.clipboard.readText()") == sql
+            await view.screenshot("share-sql")
+            await press("Escape")
+            await expect(view.popup).to_have_count(0)
+
+
+@in_loop
+async def test_an_engine_without_sql_says_so(expect: Any) -> None:
+    with lf.DataFlow(TRIPS, backend="pandas") as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            await view.page.get_by_role("button", name="Share").click()
+            await view.popup.get_by_role("button", name="Copy as SQL").click()
+            await expect(view.popup.get_by_role("status")).to_contain_text("speaks no SQL")
+            await expect(view.popup.get_by_label("The view as SQL")).to_be_hidden()
 
 
 @in_loop

@@ -2,7 +2,7 @@
 
 import { History } from "./history.ts";
 import { decodeFrame, EMPTY_STATE, VERSION, writeJson } from "./protocol.ts";
-import type { Join, Message, State, Window } from "./protocol.ts";
+import type { Header, Join, Message, State, Window } from "./protocol.ts";
 import { Store } from "./store.ts";
 import type { Connection, Transport } from "./transport.ts";
 
@@ -38,6 +38,13 @@ interface Waiting {
   reject(error: Error): void;
 }
 
+/** Who waits for the SQL of a view. */
+interface Asking {
+  readonly generation: number;
+  resolve(sql: string): void;
+  reject(error: Error): void;
+}
+
 /** Leaves out what every message is given. */
 type Asked<T> = T extends Message ? Omit<T, "request"> : never;
 
@@ -65,6 +72,7 @@ export class Client {
   #told: readonly string[] = [];
   #asking: { window: Window; columns: readonly string[]; generation: number } | null = null;
   #waiting = new Map<number, Waiting>();
+  #asked = new Map<number, Asking>();
   #events: Events;
 
   constructor(transport: Transport, opening: Opening, events: Events) {
@@ -181,6 +189,15 @@ export class Client {
     if (view) this.#send({ type: "statistic_request", generation: view.generation, scope, column, statistic });
   }
 
+  /** The view as SQL; fails with the reason where the engine speaks none, or where the view is soon another. */
+  sql(): Promise<string> {
+    const { view } = this.store;
+    if (!view || this.status !== "connected") return Promise.reject(new Error("There is no connection."));
+    const { generation } = view;
+    const request = this.#send({ type: "sql_request", generation });
+    return new Promise((resolve, reject) => this.#asked.set(request, { generation, resolve, reject }));
+  }
+
   #attempt(state: State): void {
     this.#ask(state).catch((error: Error) => this.#events.notice(error.message, state));
   }
@@ -217,6 +234,7 @@ export class Client {
   #take(data: ArrayBuffer): void {
     const frame = decodeFrame(data);
     const { header } = frame;
+    if (this.#tellsSql(header)) return;
     if (header.type === "initial_state") this.#joined(header.session, header.source);
     if (header.type === "error") {
       if (header.request != null) this.#refused(header.request, header.message);
@@ -240,6 +258,27 @@ export class Client {
     this.#retry = FIRST_RETRY;
     this.#opening = { source, session, state: null };
     this.#answered = this.#request;
+  }
+
+  /** Whether a frame is about nothing but the SQL of a view; then who waits for it is told. */
+  #tellsSql(header: Header): boolean {
+    if (header.type === "initial_state" || header.type === "state") this.#endSql(header.generation);
+    if (header.type !== "sql" && header.type !== "error") return false;
+    const asked = header.request == null ? undefined : this.#asked.get(header.request);
+    if (!asked) return header.type === "sql";
+    this.#asked.delete(header.request!);
+    if (header.type === "sql") asked.resolve(header.sql);
+    else asked.reject(new Error(header.message));
+    return true;
+  }
+
+  /** Of views other than this one nothing more comes. */
+  #endSql(generation: number | null): void {
+    for (const [request, asked] of this.#asked) {
+      if (asked.generation === generation) continue;
+      this.#asked.delete(request);
+      asked.reject(new Error(generation === null ? "The connection is lost." : "The view changed meanwhile."));
+    }
   }
 
   #answer(request: number): void {
@@ -271,6 +310,7 @@ export class Client {
   #lost(code: number, reason: string): void {
     this.#connection = null;
     this.#asking = null;
+    this.#endSql(null);
     if (this.#closed) return;
     this.#unsent ||= this.changing; // whether it was taken is not known; taken twice it is the same
     if (code === NO_SUCH && this.#opening.session) {

@@ -4,5 +4,5 @@ export { pageAddress } from "./address.ts";
 export type { Address } from "./address.ts";
 export { mount } from "./mount.ts";
 export type { MountOptions } from "./mount.ts";
-export type { Connection, Listener, Transport } from "./transport.ts";
+export type { Connection, FileFormat, Listener, Transport } from "./transport.ts";
 export { webSocketTransport } from "./websocket.ts";

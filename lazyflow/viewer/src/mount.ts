@@ -10,7 +10,7 @@ import type { ColumnSchema, Filter, State } from "./protocol.ts";
 import type { Changes } from "./store.ts";
 import type { Transport } from "./transport.ts";
 import type { Actions } from "./view/actions.ts";
-import { anyOf, columnList, helpText, shareLinks, wholeValue } from "./view/dialogs.ts";
+import { anyOf, columnList, downloads, helpText, shareLinks, viewAsSql, wholeValue } from "./view/dialogs.ts";
 import { h, setAttribute, setText } from "./view/dom.ts";
 import { filterEditor } from "./view/editor.ts";
 import { Grid } from "./view/grid.ts";
@@ -39,6 +39,7 @@ export function mount(element: HTMLElement, transport: Transport, options: Mount
 class Viewer {
   #root: HTMLElement;
   #options: MountOptions;
+  #transport: Transport;
   #client: Client;
   #toolbar: Toolbar;
   #grid: Grid;
@@ -52,6 +53,7 @@ class Viewer {
 
   constructor(element: HTMLElement, transport: Transport, options: MountOptions) {
     this.#options = options;
+    this.#transport = transport;
     adopt(element);
     const opening = options.address?.read() ?? { source: null, session: null, state: null };
     this.#client = new Client(transport, opening, {
@@ -184,12 +186,19 @@ class Viewer {
 
   #share(anchor: HTMLElement, actions: Actions): void {
     const { address } = this.#options;
-    if (address)
-      this.#popup.open(
-        "Share",
-        anchor,
-        shareLinks(address, (text) => actions.copy(text, "link")),
-      );
+    const session = this.#client.store.session?.name;
+    const { download } = this.#transport;
+    const content = h(
+      "div",
+      { class: "lf-dialog lf-keep" },
+      address ? shareLinks(address, (text) => actions.copy(text, "link")) : null,
+      download && session !== undefined ? downloads((format) => download(session, format)) : null,
+      viewAsSql(
+        () => this.#client.sql(),
+        (text) => actions.copy(text, "SQL"),
+      ),
+    );
+    this.#popup.open("Share", anchor, content);
   }
 
   async #copy(text: string, what: string): Promise<void> {

@@ -114,6 +114,13 @@ export interface StatsHeader {
   readonly answered?: readonly number[];
 }
 
+export interface SqlHeader {
+  readonly type: "sql";
+  readonly generation: number;
+  readonly request: number | null;
+  readonly sql: string;
+}
+
 export interface ErrorHeader {
   readonly type: "error";
   readonly code: string;
@@ -122,7 +129,7 @@ export interface ErrorHeader {
   readonly generation?: number | null;
 }
 
-export type Header = InitialHeader | StateHeader | RowsHeader | RowCountHeader | StatsHeader | ErrorHeader;
+export type Header = InitialHeader | StateHeader | RowsHeader | RowCountHeader | StatsHeader | SqlHeader | ErrorHeader;
 
 export interface Frame {
   readonly header: Header;
@@ -155,7 +162,8 @@ export type Message =
       scope: string;
       column: string;
       statistic: string;
-    };
+    }
+  | { type: "sql_request"; request: number; generation: number };
 
 export const EMPTY_STATE: State = { search: "", filters: [], sort: [], cleaning: null, post_processing: null };
 

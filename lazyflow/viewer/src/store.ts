@@ -121,6 +121,8 @@ export class Store {
         this.view!.complete = header.final;
         return { statistics, progress: true };
       }
+      case "sql":
+        return {};
       case "error":
         if (header.generation != null && this.view) this.view.failure = header.message;
         return { error: true };

@@ -2,6 +2,8 @@
 
 import type { Join } from "./protocol.ts";
 
+export type FileFormat = "csv" | "parquet" | "arrow";
+
 export interface Connection {
   send(message: string): void;
   close(): void;
@@ -18,4 +20,6 @@ export interface Transport {
   connect(join: Join, listener: Listener): Connection;
   /** Names of the tables that can be opened. */
   sources(): Promise<readonly string[]>;
+  /** Where the view of a session is had as a file; absent where there is no such place. */
+  download?(session: string, format: FileFormat): string;
 }

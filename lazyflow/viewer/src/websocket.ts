@@ -37,6 +37,7 @@ export function webSocketTransport(base: string): Transport {
       const answer = await fetch(new URL("tables", base));
       return ((await answer.json()) as { sources: string[] }).sources;
     },
+    download: (session, format) => new URL(`download?${new URLSearchParams({ session, format })}`, base).href,
   };
 }
 

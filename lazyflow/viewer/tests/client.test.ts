@@ -4,7 +4,7 @@ import { Client } from "../src/client.ts";
 import { EMPTY_STATE, parseJson } from "../src/protocol.ts";
 import type { Frame, Join, State } from "../src/protocol.ts";
 import type { Listener, Transport } from "../src/transport.ts";
-import { encode, initial, rows, state } from "./frames.ts";
+import { encode, initial, rows, sql, state } from "./frames.ts";
 
 /** The other end: what was said to it, and a way to answer. */
 class Service implements Transport {
@@ -200,4 +200,33 @@ test("typing is undone as one, and undoing is a change", () => {
   assert.equal(client.history.canUndo, false);
   client.redo();
   assert.equal((service.last["state"] as State).search, "abc");
+});
+
+test("the view as SQL is the answer to who asked, and says nothing about changes under way", async () => {
+  const { client, service, notices } = joined();
+  client.attempt(searching("a"));
+  const text = client.sql();
+  const { type, request, generation } = service.last;
+  assert.deepEqual([type, generation], ["sql_request", 1]);
+  service.answer(sql(1, request as number));
+  assert.equal(await text, "SELECT 1");
+  assert.equal(client.changing, true);
+  assert.deepEqual(notices, []);
+});
+
+test("SQL that does not come is a reason for who asked: refused, another view, no connection", async () => {
+  const { client, service, notices } = joined();
+  const refused = client.sql();
+  const header = { type: "error", code: "not_for_this_engine", message: "no SQL", request: service.last["request"] };
+  service.answer({ header: header as Frame["header"], body: new Uint8Array() });
+  await assert.rejects(refused, /no SQL/);
+  const changed = client.sql();
+  service.answer(state({ generation: 2 }));
+  await assert.rejects(changed, /changed meanwhile/);
+  const lost = client.sql();
+  service.end(1006);
+  await assert.rejects(lost, /connection is lost/);
+  await assert.rejects(client.sql(), /no connection/);
+  assert.deepEqual(notices, []);
+  client.close();
 });

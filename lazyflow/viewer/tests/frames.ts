@@ -72,6 +72,10 @@ export function stats(generation: number, mean: number, final = false): Frame {
   return { header: { type: "stats_update", generation, statistics, progress: {}, final }, body: new Uint8Array() };
 }
 
+export function sql(generation: number, request: number): Frame {
+  return { header: { type: "sql", generation, request, sql: "SELECT 1" }, body: new Uint8Array() };
+}
+
 /** The frame as bytes. */
 export function encode({ header, body: content }: Frame): ArrayBuffer {
   let text = JSON.stringify(header);

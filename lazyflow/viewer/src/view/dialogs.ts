@@ -5,6 +5,7 @@ import { describe } from "../filters.ts";
 import type { Chip } from "../filters.ts";
 import { formatValue, grouped } from "../format.ts";
 import type { Place } from "../rows.ts";
+import type { FileFormat } from "../transport.ts";
 import { h } from "./dom.ts";
 import type { Grid } from "./grid.ts";
 
@@ -65,7 +66,7 @@ export function shareLinks(address: Address, copy: (text: string) => void): HTML
     );
   return h(
     "div",
-    { class: "lf-dialog" },
+    { class: "lf-part" },
     line(
       "session",
       "Copy link to this session",
@@ -73,6 +74,35 @@ export function shareLinks(address: Address, copy: (text: string) => void): HTML
     ),
     line("state", "Copy link to this view", "Whoever opens it begins with this view, in a session of their own."),
   );
+}
+
+const FORMATS = { csv: "CSV", parquet: "Parquet", arrow: "Arrow" } as const;
+
+/** The whole view as a file; where each is had is what `address` says. */
+export function downloads(address: (format: FileFormat) => string): HTMLElement {
+  const links = Object.entries(FORMATS).map(([format, name]) =>
+    h("a", { href: address(format as FileFormat), download: "" }, `Download ${name}`),
+  );
+  const note = "All rows and columns of the view as it is now, in its order.";
+  return h("div", { class: "lf-share" }, h("div", { class: "lf-links" }, ...links), h("p", {}, note));
+}
+
+/** The view as SQL, copied and shown once it is asked for; or why there is none. */
+export function viewAsSql(sql: () => Promise<string>, copy: (text: string) => void): HTMLElement {
+  const told = h("p", { role: "status" }, "One statement, for whoever has the table.");
+  const text = h("pre", { tabindex: 0, "aria-label": "The view as SQL", hidden: true });
+  const ask = async (): Promise<void> => {
+    try {
+      text.textContent = await sql();
+      text.hidden = false;
+      copy(text.textContent);
+    } catch (error) {
+      text.hidden = true;
+      told.textContent = (error as Error).message;
+    }
+  };
+  const button = h("button", { type: "button", click: () => void ask() }, "Copy as SQL");
+  return h("div", { class: "lf-share lf-sql" }, button, told, text);
 }
 
 export function wholeValue(column: string, { values, index }: Place, copy: (text: string) => void): HTMLElement {

@@ -26,7 +26,7 @@ export class Popup {
     this.#element = element;
     this.#root.append(element);
     this.#place(element, anchor);
-    element.querySelector<HTMLElement>("[autofocus], input, select, textarea, button")?.focus();
+    element.querySelector<HTMLElement>("[autofocus], input, select, textarea, button, a")?.focus();
     return () => {
       if (this.#element === element) this.close();
     };

@@ -143,8 +143,13 @@ const RULES = `
 .lf-list { display: flex; flex-direction: column; max-height: 320px; overflow: auto; }
 .lf-line { display: flex; justify-content: space-between; gap: 10px; }
 .lf-line label { display: flex; gap: 6px; align-items: center; min-width: 0; overflow-wrap: anywhere; }
+.lf-part { display: flex; flex-direction: column; gap: 10px; }
+.lf-links { display: flex; flex-wrap: wrap; gap: 6px; }
+.lf-links a { padding: 4px 10px; border: 1px solid var(--lf-line); border-radius: 5px; color: var(--lf-text); text-decoration: none; }
+.lf-links a:hover { border-color: var(--lf-quiet); }
+.lf-keep { width: 420px; max-width: 100%; }
 .lf-share p { margin: 4px 0 0; color: var(--lf-quiet); max-width: 320px; }
-.lf-whole pre { max-height: 50vh; min-width: 220px; margin: 0; padding: 8px; overflow: auto; border: 1px solid var(--lf-line); border-radius: 5px; white-space: pre-wrap; overflow-wrap: anywhere; }
+:is(.lf-whole, .lf-sql) pre { max-height: 40vh; min-width: 220px; margin: 0; padding: 8px; overflow: auto; border: 1px solid var(--lf-line); border-radius: 5px; white-space: pre-wrap; overflow-wrap: anywhere; }
 .lf-whole p { margin: 0; color: var(--lf-quiet); }
 .lf-help table { border-collapse: collapse; } .lf-help caption { padding: 4px 0; font-weight: 600; text-align: left; }
 .lf-help :is(th, td) { padding: 2px 12px 2px 0; text-align: left; vertical-align: top; font-weight: 400; } .lf-help th { color: var(--lf-quiet); white-space: nowrap; }
