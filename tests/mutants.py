@@ -487,6 +487,27 @@ MUTANTS = (
         ("tests/test_fuzz.py::test_who_does_not_read_its_errors_is_let_go",),
     ),
     Mutant(
+        "a download that broke ends as if it were whole",
+        "lazyflow/server/download.py",
+        "        self._break_off()\n\n",
+        "        self.finish()\n\n",
+        ("tests/test_download.py::test_what_breaks_in_the_middle_has_no_end",),
+    ),
+    Mutant(
+        "a download goes on when its reader has gone",
+        "lazyflow/server/download.py",
+        "            self._task.cancel()\n",
+        "            pass\n",
+        ("tests/test_download.py::test_who_goes_stops_the_query",),
+    ),
+    Mutant(
+        "a download follows the session's view",
+        "lazyflow/session/session.py",
+        "state, flow = self.current.step.plan.state, self._flow.fork()",
+        "state, flow = self.current.step.plan.state, self._flow",
+        ("tests/test_download.py::test_a_newer_state_does_not_mix_into_a_download",),
+    ),
+    Mutant(
         "token not checked",
         "lazyflow/server/access.py",
         "            return self.token_right(given)\n",

@@ -11,6 +11,7 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,7 +26,7 @@ from lazyflow.formats import FILE_FORMATS, MEDIA_TYPES, column_text, file_writer
 from lazyflow.query import Query, RowsQuery
 from lazyflow.session import download
 from lazyflow.testing import Harness
-from lazyflow.testing.control import Visit, controlled
+from lazyflow.testing.control import Visit, controlled, watched
 from lazyflow.testing.layouts import LAYOUTS
 from lazyflow.values import plain, python_values
 from tests.serving import until
@@ -223,8 +224,11 @@ def test_a_newer_state_does_not_mix_into_a_download(harness: Harness, monkeypatc
     run(main())
 
 
-def test_who_goes_stops_the_query(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_goes_stops_the_query(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     small_parts(monkeypatch)
+    caplog.set_level(logging.INFO, "lazyflow.server")
 
     async def main() -> None:
         with controlled(harness, PLAIN) as (flow, control):
@@ -236,6 +240,8 @@ def test_who_goes_stops_the_query(harness: Harness, monkeypatch: pytest.MonkeyPa
                 await until(lambda: visit.outcome == "stopped")
                 session = server.service._sessions[client.view.session]
                 await until(lambda: not session.downloads)
+                assert "a download was left by its reader" in caplog.text
+                assert "broke off" not in caplog.text
                 assert len([each for each in control.visits if is_far(each.query)]) == 1
                 assert (await client.apply(lf.State(search="rome"))).rows is not None
 
@@ -269,6 +275,29 @@ def test_what_breaks_in_the_middle_has_no_end(
                         answer = await downloaded(server, client.view.session, format)
                     assert (answer.status, answer.whole) == (200, False)
                     assert b"secret" not in answer.body
+
+    run(main())
+
+
+def test_files_that_change_break_a_download_off(
+    harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    small_parts(monkeypatch)
+    path = tmp_path / "trips.parquet"
+    pa.parquet.write_table(PLAIN, path)
+
+    async def main() -> None:
+        engine, control = watched(harness)
+        with lf.DataFlow(path, backend=engine) as flow:
+            async with serving(flow) as server, connect(server.url, window=(0, 10)) as client:
+                control.hold(is_far)
+                async with reading(server, client.view.session) as reader:
+                    await reader.head()
+                    await far_visit(control)
+                    pa.parquet.write_table(PLAIN.slice(1), tmp_path / "newer.parquet")
+                    (tmp_path / "newer.parquet").replace(path)
+                    control.release()
+                    assert not (await reader.rest()).whole
 
     run(main())
 

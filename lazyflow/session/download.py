@@ -15,6 +15,8 @@ from lazyflow.windows import MOST_ROWS
 from lazyflow.work import CancelToken
 
 _FIRST_ROWS = 1_000
+_MOST_ROWS = 100_000
+"""Of views whose windows are not fetched by row numbers: each begins with a way through the rows before it."""
 _PART_BYTES = 8_000_000
 """About so much of a table is in memory at a time. Rows are as wide as those before; who knows better?"""
 
@@ -105,5 +107,6 @@ def _parts(flow: DataFlow, state: State, format: FileFormat, token: CancelToken)
         if rows.num_rows < asked:
             break
         start += asked
-        asked = max(1, min(MOST_ROWS, _PART_BYTES * rows.num_rows // max(1, rows.nbytes)))
+        most = MOST_ROWS if step.numbered else _MOST_ROWS
+        asked = max(1, min(most, _PART_BYTES * rows.num_rows // max(1, rows.nbytes)))
     yield writer.close()
