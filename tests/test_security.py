@@ -29,7 +29,7 @@ from tornado.httpclient import HTTPClientError
 import lazyflow as lf
 from lazyflow import viewer
 from lazyflow.cli import main
-from lazyflow.protocol import InitialState, StatsUpdate
+from lazyflow.protocol import InitialState, SqlFrame, StatsUpdate
 from lazyflow.server import Access, make_app
 from lazyflow.server.guarded import HEADERS
 from lazyflow.server.socket import Socket
@@ -308,6 +308,20 @@ async def test_a_download_is_answered_like_everything_else() -> None:
             saved = answer.headers["Content-Disposition"]
             assert saved.startswith('attachment; filename="a_b__X-Evil_ 1.csv";')
             assert not set('/\\"\r\n') & set(saved.replace('filename="', "").replace('";', ""))
+            client.close()
+
+
+@in_loop
+async def test_sql_does_not_say_where_files_lie(tmp_path: Path) -> None:
+    pa.parquet.write_table(LONG.slice(0, 3), tmp_path / "secret.parquet")
+    with lf.DataFlow(tmp_path / "secret.parquet", backend="duckdb") as flow:
+        assert "secret" in flow.compile(lf.State()).sql()
+        async with hosting(make_app({"long": flow}, Settings(token=TOKEN))) as server:
+            client = await server.connect()
+            client.write_message('{"type": "sql_request", "generation": 1, "request": 1}')
+            frame = await until_frame(client, lambda header: isinstance(header, SqlFrame))
+            assert re.search(r"\bsource\b", frame.sql)  # type: ignore[union-attr]
+            assert "secret" not in frame.sql  # type: ignore[union-attr]
             client.close()
 
 
