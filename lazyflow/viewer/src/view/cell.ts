@@ -78,6 +78,5 @@ const CONTROLS: Readonly<Record<string, string>> = { "\n": "⏎", "\r": "␍", "
 
 /** Line breaks and the like as signs, since a cell is one line. */
 export function visible(text: string): string {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/[\0\n\r\t]/g, (control) => CONTROLS[control] ?? control);
 }
