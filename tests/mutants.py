@@ -137,8 +137,8 @@ MUTANTS = (
     Mutant(
         "small sources sampled too",
         "lazyflow/statistics/choosing.py",
-        "        if rows.error is not None or rows.value <= sampling.above:\n",
-        "        if rows.error is not None:\n",
+        "        if rows is not None and (rows.error is not None or rows.value <= sampling.above):\n",
+        "        if rows is not None and rows.error is not None:\n",
         parity("a_source_of_fewer_rows_is_not_sampled"),
     ),
     Mutant(

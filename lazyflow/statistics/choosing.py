@@ -98,18 +98,18 @@ class Choice:
         sampling, view = self.view.folding.sampling, self.view
         if sampling is None or not view.samplable(stage):
             return None
-        told = [want for want in wants if want.statistic.scaled is not None and want.column is not None]
-        told = [want for want in told if want.column.kind in SAMPLE.kinds]  # type: ignore[union-attr]
-        told = [want for want in told if self.known(self._key(want, SAMPLE.name)) is None]
-        if not told:
-            return None
         raw = view.plan.stages["raw"]
         rows = self.known(view.rows_key(raw))
+        if rows is not None and (rows.error is not None or rows.value <= sampling.above):
+            return None
+        told = [want for want in wants if want.statistic.scaled is not None]
+        columns = dict.fromkeys(want.column for want in told)
+        unsampled = [c for c in columns if c and c.kind in SAMPLE.kinds and self._sample_of(stage, c) is None]
+        if not unsampled:
+            return None
         if rows is None:
             return self._make(AggregateQuery, raw, [Want(view.rows_key(raw), raw, None, ROWS)])
-        if rows.error is not None or rows.value <= sampling.above:
-            return None
-        chosen = set(list(dict.fromkeys(want.column for want in told))[: sampling.columns])
+        chosen = set(unsampled[: sampling.columns])
         told = self._with_needs([want for want in told if want.column in chosen], counting=True)
         most = view.folding.max_distinct
         return SampleQuery(*self._arguments(stage, told), source_rows=rows.value, sampling=sampling, max_distinct=most)
