@@ -17,7 +17,7 @@ from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 import lazyflow as lf
-from lazyflow.protocol import ServerMessage
+from lazyflow.protocol import ErrorFrame, ServerMessage
 from lazyflow.server import make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
@@ -88,12 +88,13 @@ class Server:
 
 
 async def until_frame(socket: WebSocketClientConnection, wanted: Callable[[Any], bool]) -> ServerMessage:
-    """The header of the first frame that is wanted."""
+    """The header of the first frame that is wanted; an error that is not has failed the test."""
     while True:
         frame = await next_frame(socket)
         assert frame is not None, f"closed: {socket.close_code} {socket.close_reason}"
         if wanted(frame.header):
             return frame.header
+        assert not isinstance(frame.header, ErrorFrame), frame.header
 
 
 async def until(holds: Callable[[], Any]) -> None:

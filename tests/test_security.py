@@ -318,6 +318,7 @@ async def test_sql_does_not_say_where_files_lie(tmp_path: Path) -> None:
         assert "secret" in flow.compile(lf.State()).sql()
         async with hosting(make_app({"long": flow}, Settings(token=TOKEN))) as server:
             client = await server.connect()
+            await until_frame(client, lambda header: isinstance(header, InitialState))
             client.write_message('{"type": "sql_request", "generation": 1, "request": 1}')
             frame = await until_frame(client, lambda header: isinstance(header, SqlFrame))
             assert re.search(r"\bsource\b", frame.sql)  # type: ignore[union-attr]

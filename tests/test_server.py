@@ -37,7 +37,7 @@ from lazyflow.server import Access, handlers, make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
 from lazyflow.show.demo import demo_backends
-from tests.serving import TABLE, TOKEN, Server, hosting, serving, until, until_frame
+from tests.serving import TABLE, TOKEN, UPGRADE, Server, hosting, serving, until, until_frame
 from tests.test_readme import blocks
 from tests.test_security import BEARER, built, in_loop
 from tests.wire import PATIENCE, next_frame
@@ -116,6 +116,20 @@ async def test_broken_messages_are_answered_and_the_connection_stays() -> None:
         client.write_message('{"type": "state_change", "state": {"search": "o"}, "request": 5}')
         await until_frame(client, lambda header: isinstance(header, StateFrame) and header.request == 5)
         client.close()
+
+
+@in_loop
+async def test_what_a_client_says_in_the_same_breath_is_heard() -> None:
+    message = b'{"type": "state_change", "state": {"search": "o"}, "request": 5}'
+    mask = b"\0\0\0\0"
+    async with serving() as server:
+        asked = {"Host": f"127.0.0.1:{server.port}", "Authorization": f"Bearer {TOKEN}", **UPGRADE}
+        lines = ["GET /ws HTTP/1.1", *(f"{name}: {value}" for name, value in asked.items()), "", ""]
+        reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
+        writer.write("\r\n".join(lines).encode() + bytes([0x81, 0x80 | len(message)]) + mask + message)
+        async with asyncio.timeout(PATIENCE):
+            await reader.readuntil(b'"request":5')
+        writer.close()
 
 
 class Broken(Service):
