@@ -126,25 +126,35 @@ async def keystrokes_against_one(server: Server, words: Words, size: Size, backe
 
 
 async def window_beside_statistics(server: Server, words: Words, size: Size, backend: str) -> AsyncIterator[Figure]:
-    """Windows anywhere in an unsorted view, one after the other, while its statistics run, against when they are there.
+    """Windows anywhere in an unsorted view, one after the other, while its statistics run, against when they are known.
 
-    The idle windows are the busy ones of the same view moved by a row, so none is known and each lies as deep.
+    Each view is looked at twice, from its first rows on. The second time all its statistics are known, and row numbers
+    have to be prepared anew, since those of later views displaced them. The windows of the second time are those of the
+    first moved by a row, so none is known and each lies as deep.
     """
     client = await server.join()
+    views = [
+        lf.State(filters=[lf.Filter("flight", ">", number % 50), *words.state("").filters])
+        for number in range(size.views)
+    ]
+    asked: list[list[int]] = []
     busy: list[float] = []
     idle: list[float] = []
-    for number in range(size.views):
-        broad = lf.Filter("flight", ">", number % 50)
-        await client.change(lf.State(filters=[broad, *words.state("").filters]))
-        asked = []
-        while not client.final and len(asked) < size.windows:
+    for view in views:
+        await client.change(view)
+        windows: list[int] = []
+        while not client.final and len(windows) < size.windows:
             at = random.randrange(size.rows * 9 // 10)
             took = await client.rows(at)
             if not client.final:
-                asked.append(at)
+                windows.append(at)
                 busy.append(took)
+        asked.append(windows)
         await client.settle()
-        idle += [await client.rows(at + 1) for at in asked]
+    for view, windows in zip(views, asked, strict=True):
+        await client.change(view)
+        await client.settle()
+        idle += [await client.rows(at + 1) for at in windows]
     client.leave()
     beside, before = percentile(busy, 0.95), percentile(idle, 0.95)
     yield Figure(

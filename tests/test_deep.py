@@ -143,9 +143,9 @@ class RowNumbers(PrepareQuery):
 class Deep(Wants):
     """A view that wants letters, and has as many rows as it is told."""
 
-    def __init__(self, letters: str, in_sight: str = "", rows: int | None = None, ahead: bool = True) -> None:
+    def __init__(self, letters: str, rows: int | None = None, ahead: bool = True) -> None:
         super().__init__(letters)
-        self.in_sight, self.rows, self.ahead = in_sight or letters, rows, ahead
+        self.rows, self.ahead = rows, ahead
 
     def rows_known(self, known: Any) -> int | None:
         return self.rows
@@ -182,19 +182,19 @@ def prepare(generation: Any) -> bool:
     return bool(Call(lambda: generation.wait_prepared(PATIENCE)).result())
 
 
-def test_row_numbers_come_after_what_is_in_sight_and_before_the_rest(bench: DeepBench) -> None:
+def test_row_numbers_that_somebody_asks_for_come_before_statistics(bench: DeepBench) -> None:
     bench.control.hold()
-    generation = bench.work.begin("me", Deep("abcd", in_sight="ab"))
+    generation = bench.work.begin("me", Deep("abcd"))
     generation.start()
     bench.arrival(1)
     generation.prepare()
     bench.control.release()
     Call(lambda: generation.wait(PATIENCE)).result()
-    assert bench.asked == ["a", "b", "numbers of abcd", "c", "d"]
+    assert bench.asked == ["a", "numbers of abcd", "b", "c", "d"]
     assert generation.row_numbers.to_pylist() == [3, 1, 2]
 
 
-def test_row_numbers_of_one_come_after_what_another_sees(bench: DeepBench) -> None:
+def test_row_numbers_of_one_come_before_statistics_of_another(bench: DeepBench) -> None:
     bench.control.hold()
     mine = bench.work.begin("me", Deep("ab"))
     mine.start()
@@ -204,7 +204,7 @@ def test_row_numbers_of_one_come_after_what_another_sees(bench: DeepBench) -> No
     bench.control.release()
     Call(lambda: mine.wait(PATIENCE)).result()
     assert Call(lambda: theirs.wait_prepared(PATIENCE)).result() is True
-    assert bench.asked == ["a", "b", "numbers of xy"], "statistics that nobody resolves are not computed for it"
+    assert bench.asked == ["a", "numbers of xy", "b"], "statistics that nobody resolves are not computed for it"
 
 
 @pytest.mark.parametrize(
@@ -255,7 +255,7 @@ class Failing(DeepBench):
 def test_row_numbers_that_fail_cost_nothing_else() -> None:
     for failure in (lf.EngineError("out of memory"), ZeroDivisionError("a bug")):
         bench = Failing(failure)
-        generation = bench.work.begin("me", Deep("ab", in_sight="a", rows=MANY))
+        generation = bench.work.begin("me", Deep("ab", rows=MANY))
         assert prepare(generation) is False
         assert prepare(generation) is False
         generation.start()
@@ -267,7 +267,7 @@ def test_row_numbers_that_fail_cost_nothing_else() -> None:
 
 def test_statistics_behind_row_numbers_that_hang_go_on(bench: DeepBench) -> None:
     bench.control.hold(lambda query: isinstance(query, RowNumbers))
-    generation = bench.work.begin("me", Deep("ab", in_sight="a"))
+    generation = bench.work.begin("me", Deep("ab"))
     generation.prepare()
     bench.come("numbers of ab")
     generation.start()

@@ -52,10 +52,6 @@ class Wants:
         self.identity = identity or letters
         self.keys = frozenset(letters)
         self.silent = silent
-        self.in_sight = letters
-
-    def sight_known(self, known):
-        return all(known(letter) is not None for letter in self.in_sight)
 
     def rows_known(self, known):
         return None

@@ -264,10 +264,6 @@ class View:
             return [stage, stages["clean"]]
         return [stage]
 
-    def sight_known(self, known: Known) -> bool:
-        """Whether all cells of the columns in sight are known, but for those that come after the others."""
-        return all(known(want.key) is not None for want in self.wants if want.turn == 0)
-
     def rows_known(self, known: Known) -> int | None:
         """The number of the view's rows, if it is known."""
         cell = known(self.rows_key(self.plan.stages["shown"]))

@@ -37,9 +37,6 @@ class Wanted(Protocol):
     def query_for(self, key: CellKey, known: Known, seconds: float | None) -> StatisticsQuery | None:
         """The query for one cell alone, with so many seconds, or for what it needs; None if it cannot be had."""
 
-    def sight_known(self, known: Known) -> bool:
-        """Whether all cells of the columns in sight are known, but for those that come after the others."""
-
     def rows_known(self, known: Known) -> int | None:
         """The number of the view's rows, if it is known."""
 
@@ -115,7 +112,7 @@ class Generation:
         return self._work.row_numbers.get(query.key)
 
     def prepare(self) -> None:
-        """Have the row numbers prepared: from now on the worker computes them once the statistics in sight are known.
+        """Have the row numbers prepared: from now on they are the next that the worker computes.
 
         Nothing happens where the engine has no use for them, or failed at them before.
         """

@@ -5,8 +5,9 @@ A worker thread takes the most urgent query that somebody wants, runs it, keeps 
 only while there is something to do. A newer generation of the same owner replaces the older one: a running query that
 nobody wants any more is cancelled, one that is still wanted goes on.
 
-Beside statistics a generation may want the row numbers of its view, which make windows far down quick. They come after
-the statistics in sight, and are kept by content key too, within a bound of bytes of their own.
+Beside statistics a generation may want the row numbers of its view, which make windows far down quick. They come before
+statistics where somebody looks that far, after them where nobody does yet, and are kept by content key too, within a
+bound of bytes of their own.
 """
 
 from __future__ import annotations
@@ -348,7 +349,8 @@ class Work:
     def _next(self) -> tuple[int, tuple[Generation, StatisticsQuery | PrepareQuery] | None]:
         """The next query that somebody wants, and the state of claims that it was made for; owners take turns.
 
-        Row numbers that somebody asked for come before statistics that nobody sees; others come last of all.
+        What somebody waits for comes first: a statistic asked for alone, then row numbers. Row numbers that nobody
+        asked for come last of all.
 
         Queries are made outside of the lock: that takes milliseconds, and event loops wait for the lock.
         """
@@ -359,10 +361,9 @@ class Work:
             if generation._fault is not None or generation.superseded:
                 continue
             self._recall(generation)
-            in_sight_known = asked is not None and generation.wanted.sight_known(generation.known)
             try:
                 query = self._next_alone(generation)
-                if query is None and generation._started and not in_sight_known:
+                if query is None and generation._started and asked is None:
                     query = generation.wanted.next_query(generation.known)
             except Exception as error:
                 log.exception("no statistics query could be made")
