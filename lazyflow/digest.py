@@ -7,10 +7,10 @@ import decimal
 import enum
 import hashlib
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from lazyflow.expressions import Table
+from lazyflow.expressions import Column, Table
 
 _RELATIONS = frozenset(
     {
@@ -47,19 +47,24 @@ class Digest(NamedTuple):
     durable: bool
 
 
-def digest(table: Table, leaf: Any) -> Digest:
-    """The digest of an expression over `leaf`, the operation of a source's table.
+def digest_of_leaf(table: Table) -> Digest:
+    """The digest of a source's table.
 
-    The leaf counts by its columns alone: its name is another in every process, and what it holds is said by the
-    fingerprint of the source.
+    It counts by its columns alone: its name is another in every process, and what it holds is said by the fingerprint
+    of the source.
     """
-    durable = True
+    return Digest(_hash(repr([(name, repr(type)) for name, type in table.schema().items()])), True)
+
+
+def digest(table: Table, leaf: Table, of_leaf: Digest, conditions: Sequence[Column] = ()) -> Digest:
+    """The digest of an expression over a source's table, `leaf`, and of those of its rows that meet all conditions."""
+    durable, leaf_op = True, leaf.op()
 
     def stable(value: Any) -> Any:
         """A part of an expression as a text that says what it is, not where it lies in memory."""
         nonlocal durable
-        if value is leaf or (type(value) is type(leaf) and value == leaf):
-            return of_leaf
+        if value is leaf_op or (type(value) is type(leaf_op) and value == leaf_op):
+            return of_leaf.text
         if isinstance(value, tuple | list):
             return tuple(stable(item) for item in value)
         if isinstance(value, Mapping):
@@ -79,9 +84,13 @@ def digest(table: Table, leaf: Any) -> Digest:
         parts = (kind.__name__ + local, *((name, stable(child)) for name, child in children.items()))
         return _hash(repr(parts))
 
-    of_leaf = _hash(repr([(name, repr(type)) for name, type in leaf.schema.items()]))
-    op = table.op()
-    text = of_leaf if op == leaf else str(op.map(of_node, filter=lambda node: node != leaf)[op])
+    def of(expression: Table | Column) -> str:
+        op = expression.op()
+        return of_leaf.text if op == leaf_op else str(op.map(of_node, filter=lambda node: node != leaf_op)[op])
+
+    text = of(table)
+    if conditions:
+        text = _hash(repr(("rows where", text, [of(condition) for condition in conditions])))
     return Digest(text, durable)
 
 

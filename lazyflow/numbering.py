@@ -21,10 +21,13 @@ def numberable(plan: Plan) -> bool:
 
 def in_source_order(plan: Plan) -> bool:
     """Whether the view has all rows of the source in their own order, perhaps in other columns."""
+    stages = plan.stages
+    if plan.sort_keys or stages["filtered"].conditions:
+        return False
     node, leaf = plan.shown.op(), plan.raw.op()
-    while not plan.sort_keys and node != leaf and type(node).__name__ in _ROW_FOR_ROW:
+    while node != leaf and type(node).__name__ in _ROW_FOR_ROW:
         node = node.parent
-    return not plan.sort_keys and bool(node == leaf)
+    return bool(node == leaf)
 
 
 def with_row_numbers(plan: Plan, numbered: ex.Table) -> ex.Table:

@@ -17,6 +17,7 @@ from lazyflow.digest import digest
 from lazyflow.errors import InvalidInput, InvalidValue, NotForThisType, TransformError, UnknownName
 from lazyflow.fields import find_field
 from lazyflow.fingerprint import Fingerprint
+from lazyflow.memo import Memo
 from lazyflow.source import Source, SourceColumn, outside_names
 from lazyflow.state import Sort, State
 from lazyflow.types import COMPARABLE, canonical, kind
@@ -46,18 +47,25 @@ class Transforms:
     post_processings: Mapping[str, Transform] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Stage:
     """One stage: its table, its columns as callers see them, and a digest that says what it computes.
 
-    `durable` says whether another process would find the same digest for the same rows of the same source.
+    The table is that of `before` with the rows that meet all `conditions`. `durable` says whether another process would
+    find the same digest for the same rows of the same source.
     """
 
-    table: ex.Table
+    before: ex.Table
     columns: tuple[SourceColumn, ...]
     digest: str
     durable: bool
     fingerprint: Fingerprint
+    conditions: tuple[ex.Column, ...] = ()
+
+    @cached_property
+    def table(self) -> ex.Table:
+        """The table, made when first asked for: of many columns that takes long."""
+        return self.before.filter(self.conditions) if self.conditions else self.before
 
     @cached_property
     def by_name(self) -> Mapping[str, SourceColumn]:
@@ -105,6 +113,13 @@ class Plan:
     engine: Engine
     stages: Mapping[str, Stage]
     positional: bool
+    pruned: Memo[frozenset[str], Plan] = field(default_factory=lambda: Memo(8), repr=False)
+    """The same plan over fewer columns of its source, by their inside names."""
+
+    @property
+    def transformed(self) -> bool:
+        """Whether a cleaning or a post-processing is set."""
+        return self.state.cleaning is not None or self.state.post_processing is not None
 
     @property
     def ns(self) -> ex.Namespace:
@@ -246,11 +261,10 @@ def compile_plan(source: Source, state: State, transforms: Transforms, engine: E
         Where the cleaning or the post-processing fails.
     """
     ns = engine.ns
-    leaf = source.table.op()
-    raw = Stage(source.table, source.columns, *digest(source.table, leaf), source.fingerprint)
-    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, leaf, ns)
-    filtered = _filtered(clean, state, leaf, engine)
-    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, leaf, ns)
+    raw = Stage(source.table, source.columns, *source.digest, source.fingerprint)
+    clean = _transformed("cleaning", state.cleaning, transforms.cleanings, raw, source, ns)
+    filtered = _filtered(clean, state, source, engine)
+    shown = _transformed("post-processing", state.post_processing, transforms.post_processings, filtered, source, ns)
     for sort in state.sort:
         _check_sort(sort, shown)
     transformed = shown is not filtered or clean is not raw
@@ -282,7 +296,7 @@ def row_wise(table: ex.Table, leaf: ex.Table) -> bool:
 
 
 def _transformed(
-    what: str, name: str | None, known: Mapping[str, Transform], before: Stage, leaf: Any, ns: ex.Namespace
+    what: str, name: str | None, known: Mapping[str, Transform], before: Stage, source: Source, ns: ex.Namespace
 ) -> Stage:
     """The stage after a registered function, which sees a table without data and so cannot execute anything."""
     if name is None:
@@ -305,7 +319,7 @@ def _transformed(
     columns = _columns(bound, before)
     if not columns:
         raise TransformError(f"{what} {name!r} returned a table without columns")
-    return Stage(bound, columns, *digest(bound, leaf), before.fingerprint)
+    return Stage(bound, columns, *digest(bound, source.table, source.digest), before.fingerprint)
 
 
 def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
@@ -322,12 +336,12 @@ def _columns(table: ex.Table, before: Stage) -> tuple[SourceColumn, ...]:
     return tuple(columns)
 
 
-def _filtered(clean: Stage, state: State, leaf: Any, dialect: ex.Dialect) -> Stage:
-    asked = conditions(clean.table, clean.by_name, state, dialect)
+def _filtered(clean: Stage, state: State, source: Source, dialect: ex.Dialect) -> Stage:
+    asked = tuple(conditions(clean.table, clean.by_name, state, dialect))
     if not asked:
         return clean
-    table = clean.table.filter(asked)
-    return Stage(table, clean.columns, *digest(table, leaf), clean.fingerprint)
+    found = digest(clean.table, source.table, source.digest, asked)
+    return Stage(clean.table, clean.columns, *found, clean.fingerprint, asked)
 
 
 def _check_sort(sort: Sort, shown: Stage) -> None:

@@ -13,6 +13,7 @@ from lazyflow.fingerprint import Fingerprint
 from lazyflow.numbering import row_numbers
 from lazyflow.plain import in_schema
 from lazyflow.plan import ROW_NUMBER, Plan
+from lazyflow.pruning import pruned
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -62,11 +63,11 @@ class RowsQuery(Query):
     def __init__(
         self, plan: Plan, start: int, stop: int, columns: Sequence[str] = (), numbers: pa.Array | None = None
     ) -> None:
-        self.plan = plan
         self.start = start
         self.stop = stop
         self.columns = plan.shown_columns(columns)
         self.inside = tuple(column.inside for column in self.columns)
+        self.plan = pruned(plan, self.inside)
         self.numbers = numbers
         if numbers is not None:
             import pyarrow.compute as pc
@@ -85,10 +86,12 @@ class RowsQuery(Query):
 
     def finish(self, answer: pa.Table) -> pa.Table:
         """The rows under the names and types that callers see, in the order of the view."""
+        import pyarrow as pa
+
         if self.numbers is not None and answer.num_rows != len(self.numbers):
             raise EngineError(f"asked for {len(self.numbers)} rows by number, the engine gave {answer.num_rows}")
-        names = [column.name for column in self.columns]
-        rows = in_schema(answer.select(self.inside), self.plan.no_rows(names).schema)
+        fields = [(column.name, column.type) for column in self.columns]
+        rows = in_schema(answer.select(self.inside), pa.schema(fields))
         return rows if self.numbers is None else rows.take(self._places)
 
 
@@ -98,7 +101,7 @@ class CountQuery(Query):
     deferred = False
 
     def __init__(self, plan: Plan) -> None:
-        self.plan = plan
+        self.plan = pruned(plan, ())
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -129,7 +132,7 @@ class PrepareQuery(Query):
     """Of fewer rows, windows are quick without."""
 
     def __init__(self, plan: Plan, max_bytes: int, ahead: bool = True) -> None:
-        self.plan = plan
+        self.plan = pruned(plan, ())
         self.max_bytes = max_bytes
         self.ahead = ahead
         self.key: Hashable = (plan.source.fingerprint.value, plan.stages["shown"].digest, plan.sort_keys)

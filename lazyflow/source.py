@@ -11,6 +11,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from lazyflow.digest import Digest, digest_of_leaf
 from lazyflow.fingerprint import Fingerprint as Fingerprint
 from lazyflow.types import Kind, canonical, is_list, kind
 
@@ -73,6 +74,11 @@ class Source:
     def schema(self) -> Mapping[str, pa.DataType]:
         """Name to Arrow type, as callers see them."""
         return MappingProxyType({column.name: column.type for column in self.columns})
+
+    @cached_property
+    def digest(self) -> Digest:
+        """The digest of the table."""
+        return digest_of_leaf(self.table)
 
 
 def outside_names(names: Iterable[object]) -> list[str]:

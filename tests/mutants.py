@@ -172,8 +172,8 @@ MUTANTS = (
     Mutant(
         "the filtered scope taken for the clean one",
         "lazyflow/plan.py",
-        "    return Stage(table, clean.columns, *digest(table, leaf), clean.fingerprint)\n",
-        "    return Stage(table, clean.columns, clean.digest, clean.durable, clean.fingerprint)\n",
+        "    return Stage(clean.table, clean.columns, *found, clean.fingerprint, asked)\n",
+        "    return Stage(clean.table, clean.columns, clean.digest, clean.durable, clean.fingerprint, asked)\n",
         parity("ten_of_ten_are_computed_nevertheless"),
     ),
     Mutant(
@@ -691,6 +691,20 @@ MUTANTS = (
         "Memo(row_numbers_bytes, lambda numbers: numbers.nbytes)",
         "Memo(row_numbers_bytes)",
         parity("row_numbers_are_kept_within_a_bound"),
+    ),
+    Mutant(
+        "rows are sorted by a column that was left out",
+        "lazyflow/pruning.py",
+        "    needed = {key.column for key in plan.sort_keys}.union(inside)\n",
+        "    needed = set(inside)\n",
+        parity("rows_of_columns_in_sight", backend="duckdb-filtered and sorted-given"),
+    ),
+    Mutant(
+        "columns out of sight are asked for with those in sight",
+        "lazyflow/pruning.py",
+        "    if len(raw.columns) <= WIDE or plan.transformed or not plan.positional:\n",
+        "    if True:\n",
+        parity("columns_out_of_sight_are_not_asked_for"),
     ),
     Mutant(
         "row numbers that somebody asked for come after statistics",

@@ -20,7 +20,7 @@ from lazyflow.files import Database, Files
 from lazyflow.memo import Memo
 from lazyflow.numbering import row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
-from lazyflow.query import PrepareQuery, Query, RowsQuery
+from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
 from lazyflow.sql import SOURCE, laid_out
 from lazyflow.statistics.queries import ValueCountsQuery
@@ -142,18 +142,20 @@ class DuckDBBackend(Backend):
             self._shown(query.plan)  # compiled here, its first window need not wait for it
             return _preparing(query, opened)
         if isinstance(query, SampleQuery) and opened.numbering is not None:
-            rows = opened.numbering.some(cursor, query.numbers)
+            rows = opened.numbering.some(cursor, query.numbers, opened.source.table.columns)
             scope = _over(query.expression, opened.source.table, _ROWS)
             return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT * FROM ({compiled(scope)})'
+        if isinstance(query, CountQuery):
+            return _reading(query.plan, opened, query.expression)
         if not isinstance(query, RowsQuery):
             return compiled(query.expression)
         plan = query.plan
         selected = ", ".join(map(identifier, query.inside))
         if query.numbers is not None and opened.numbering is not None:
-            rows = opened.numbering.some(cursor, query.numbers)
+            rows = opened.numbering.some(cursor, query.numbers, plan.raw.columns)
             # Materialised, since DuckDB would else search and filter while it scans, before it looks at the numbers.
             return f'WITH "{_ROWS}" AS MATERIALIZED ({rows}) SELECT {selected} FROM ({self._shown(plan)})'
-        ordered = self._statements.get_or(plan, lambda: compiled(plan.ordered))
+        ordered = self._statements.get_or(plan, lambda: _reading(plan, opened, plan.ordered))
         return f"SELECT {selected} FROM ({ordered}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _shown(self, plan: Plan) -> str:
@@ -189,6 +191,17 @@ class DuckDBBackend(Backend):
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="lazyflow-")
         return self._scratch.name
+
+
+def _reading(plan: Plan, opened: Opened, expression: Table) -> str:
+    """An expression over a plan's source as SQL, without what DuckDB would do for columns that are not needed.
+
+    It binds all columns of a view, 2,000 of them in 15 ms; a subquery of the same name hides it.
+    """
+    statement, table = compiled(expression), opened.source.table
+    if opened.reading is None or plan.raw.op() == table.op() or plan.raw.get_name() != table.get_name():
+        return statement
+    return f"WITH {identifier(table.get_name())} AS ({opened.reading(plan.raw.columns)}) {statement}"
 
 
 def _preparing(query: PrepareQuery, opened: Opened) -> str:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -79,8 +80,7 @@ class Scan:
     @property
     def standing(self) -> str:
         """The same as `statement`, for other connections, or for one that has the database as its own."""
-        inside = inside_names(outside_names(self.names))
-        plain = all(value == identifier(name) for value, name in zip(self.values, inside, strict=True))
+        plain = all(value == identifier(name) for name, value in self._inside.items())
         table = self.table if self.attached is None else self.table.removeprefix(f"{self.attached}.")
         return f"SELECT {'*' if plain else self._columns} FROM {table}"
 
@@ -93,10 +93,19 @@ class Scan:
         """The same over what gives the columns of the table; `also` are names of further columns of it."""
         return f"SELECT {', '.join([self._columns, *map(identifier, also)])} FROM ({statement})"
 
+    def reading(self, inside: Iterable[str], where: str = "") -> str:
+        """Some of the source's columns by their inside names; `where` is said of the columns of the table."""
+        columns = ", ".join(f"{self._inside[name]} AS {identifier(name)}" for name in inside)
+        return f"SELECT {columns} FROM {self.table}{where}"
+
+    @cached_property
+    def _inside(self) -> Mapping[str, str]:
+        """Inside name to value, as SQL."""
+        return dict(zip(inside_names(outside_names(self.names)), self.values, strict=True))
+
     @property
     def _columns(self) -> str:
-        inside = inside_names(outside_names(self.names))
-        return ", ".join(f"{value} AS {identifier(name)}" for value, name in zip(self.values, inside, strict=True))
+        return ", ".join(f"{value} AS {identifier(name)}" for name, value in self._inside.items())
 
 
 def scan_files(connection: duckdb.DuckDBPyConnection, files: Files, names: Sequence[str] | None = None) -> Scan:

@@ -35,8 +35,8 @@ class Numbering(ABC):
         """SQL for the source with its row numbers as one more column; None where its rows are to be counted."""
 
     @abstractmethod
-    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
-        """SQL for the rows of these numbers, which ascend, as `cursor` can run it."""
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array, inside: Sequence[str]) -> str:
+        """SQL for columns, by inside names, of the rows of these numbers, which ascend, as `cursor` can run it."""
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ class NumberedFiles(Numbering):
     @classmethod
     def of(cls, files: Files, scan: Scan) -> NumberedFiles | None:
         """None for formats without row numbers, and for files whose own columns hide DuckDB's."""
-        hidden = {name.casefold() for name in scan.own} & {"file_row_number", "file_index"}
+        hidden = {name.casefold() for name in (*scan.own, *scan.names)} & {"file_row_number", "file_index"}
         return cls(files, scan) if files.format == "parquet" and not hidden else None
 
     @cached_property
@@ -81,7 +81,7 @@ class NumberedFiles(Numbering):
         numbered = f'SELECT *, {self._number} AS "{ROW_NUMBER}" FROM {self.scan.table}'
         return self.scan.over(numbered, ROW_NUMBER)
 
-    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array, inside: Sequence[str]) -> str:
         """Told within each file too, which lets DuckDB pass over files and groups of rows."""
         wanted = integers(numbers)
         file = np.searchsorted(self._starts, wanted, side="right") - 1
@@ -89,8 +89,7 @@ class NumberedFiles(Numbering):
         if len(self._starts) > 1:
             files = ", ".join(map(str, np.unique(file).tolist()))  # as constants: others do not spare a file
             conditions += [f"file_index IN ({files})", f"{self._number} IN {_listed(wanted)}"]
-        found = f"SELECT * FROM {self.scan.table} WHERE {' AND '.join(conditions)} ORDER BY {self._number}"
-        return self.scan.over(found)
+        return self.scan.reading(inside, f" WHERE {' AND '.join(conditions)} ORDER BY {self._number}")
 
 
 def _listed(numbers: np.ndarray[tuple[int], np.dtype[np.int64]]) -> str:
@@ -118,20 +117,19 @@ class NumberedTable(Numbering):
     values: Sequence[str]
     names: Sequence[str]
 
-    @property
-    def _selected(self) -> str:
-        pairs = zip(self.values, self.names, strict=True)
-        return ", ".join(f"{value} AS {identifier(name)}" for value, name in pairs)
+    def _selected(self, inside: Sequence[str]) -> str:
+        values = dict(zip(self.names, self.values, strict=True))
+        return ", ".join(f"{values[name]} AS {identifier(name)}" for name in inside)
 
     @property
     def all(self) -> str:
         """By `rowid`."""
-        return f'SELECT {self._selected}, rowid AS "{ROW_NUMBER}" FROM {self.table}'
+        return f'SELECT {self._selected(self.names)}, rowid AS "{ROW_NUMBER}" FROM {self.table}'
 
-    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array, inside: Sequence[str]) -> str:
         """By `rowid`."""
         wanted = _listed(integers(numbers))
-        return f"SELECT {self._selected} FROM {self.table} WHERE rowid IN {wanted} ORDER BY rowid"
+        return f"SELECT {self._selected(inside)} FROM {self.table} WHERE rowid IN {wanted} ORDER BY rowid"
 
 
 @dataclass(frozen=True)
@@ -145,9 +143,9 @@ class NumberedArrow(Numbering):
         """Arrow has no row numbers."""
         return
 
-    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array) -> str:
+    def some(self, cursor: duckdb.DuckDBPyConnection, numbers: pa.Array, inside: Sequence[str]) -> str:
         """The rows are lent to the cursor."""
-        cursor.register("lazyflow_picked", rows_of_arrow(self.lent, numbers))
+        cursor.register("lazyflow_picked", rows_of_arrow(self.lent.select(inside), numbers))
         return "SELECT * FROM lazyflow_picked"
 
 

@@ -53,13 +53,17 @@ _IN_ORDER = frozenset(
 
 @dataclass(frozen=True)
 class Opened:
-    """A source, the connection whose cursors read it, what each cursor needs first, and how to let go of it."""
+    """A source, the connection whose cursors read it, what each cursor needs first, and how to let go of it.
+
+    `reading` gives SQL for some of its columns by their inside names, where that spares DuckDB the others.
+    """
 
     source: Source
     connection: duckdb.DuckDBPyConnection
     prepare: Callable[[duckdb.DuckDBPyConnection], object] = lambda cursor: None
     numbering: Numbering | None = None
     release: Callable[[], object] = lambda: None
+    reading: Callable[[Sequence[str]], str] | None = None
 
 
 def open_files(engine: Any, files: Files) -> Opened:
@@ -136,7 +140,7 @@ def _open_view(
         if scan.attached is not None:
             engine.con.execute(f"DETACH {scan.attached}")
 
-    return Opened(source, engine.con, numbering=numbering, release=release)
+    return Opened(source, engine.con, numbering=numbering, release=release, reading=scan.reading)
 
 
 def _columns(outside: Iterable[object], table: Table) -> tuple[SourceColumn, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import re
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,6 @@ from xorq.vendor.ibis.formats.pyarrow import PyArrowSchema
 
 from lazyflow.backend import Backend, Capabilities
 from lazyflow.data import expression_family, is_arrow, recognise, rows_of_arrow, source_error, unsupported
-from lazyflow.digest import digest
 from lazyflow.errors import LazyflowError, SourceError
 from lazyflow.expressions import Column, Namespace, Table, far_count
 from lazyflow.files import Database, Files
@@ -27,7 +26,7 @@ from lazyflow.memo import Memo
 from lazyflow.moments import clock_count
 from lazyflow.numbering import with_row_numbers
 from lazyflow.plain import in_schema, plain_arrow
-from lazyflow.plan import ROW_NUMBER, Plan, row_wise
+from lazyflow.plan import ROW_NUMBER, Plan, Stage, row_wise
 from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source, arrow_inside
 from lazyflow.statistics.order import WindowQuery
@@ -59,8 +58,8 @@ class PandasBackend(Backend):
         self._arrow: pa.Table = pa.table({})
         self._frame: pd.DataFrame | None = None
         self._leaf: Any = None
-        self._evaluations: Memo[str, Evaluation] = Memo(64)
-        self._scopes: Memo[str, pa.Table] = Memo(3)
+        self._evaluations: Memo[Hashable, Evaluation] = Memo(64)
+        self._scopes: Memo[Hashable, pa.Table] = Memo(3)
         self._orders: Memo[Plan, pa.Array] = Memo(2)
 
     @property
@@ -141,38 +140,36 @@ class PandasBackend(Backend):
                 Evaluation(table.op(), self._leaf)(frame_from_arrow(rows), token.check), _schema(table)
             )
         if isinstance(query, ValueCountsQuery):
-            scope = self._scope(query.stage.table, query.stage.digest, token)
+            scope = self._scope(query.stage, self._leaf, token)
             token.check()
             return query.answer([_value_counts(scope[column.inside]) for column in query.columns])
         if isinstance(query, WindowQuery):
-            return self._scope(query.stage.table, query.stage.digest, token).slice(query.start, query.length)
+            return self._scope(query.stage, self._leaf, token).slice(query.start, query.length)
         if isinstance(query, AggregateQuery) and not query.columns:
-            return pa.table({"rows": [self._scope(query.stage.table, query.stage.digest, token).num_rows]})
+            return pa.table({"rows": [self._scope(query.stage, self._leaf, token).num_rows]})
         return self._aggregate(query, token)
 
     def _rows(self, query: RowsQuery, token: CancelToken) -> pa.Table:
         plan = query.plan
-        shown = plan.stages["shown"]
+        shown, leaf = plan.stages["shown"], plan.raw.op()
         if query.numbers is not None:
-            if shown.table.op() == self._leaf:
-                return rows_of_arrow(self._arrow.select(query.inside), query.numbers)
-            rows = rows_of_arrow(self._arrow, query.numbers)
-            evaluation = self._evaluation(plan.shown, shown.digest)
-            return arrow_from_result(evaluation(frame_from_arrow(rows), token.check), _schema(plan.shown))
+            rows = rows_of_arrow(self._arrow.select(plan.raw.columns), query.numbers)
+            if shown.table.op() == leaf:
+                return rows
+            evaluation = self._evaluation(shown.table, leaf, _key(shown))
+            return arrow_from_result(evaluation(frame_from_arrow(rows), token.check), _schema(shown.table))
         if plan.state.sort or not plan.positional:
-            rows = self._scope(plan.shown, shown.digest, token)
+            rows = self._scope(shown, leaf, token)
             order = self._order(plan, rows, token)
             return rows_of_arrow(rows.select(query.inside), order.slice(query.start, query.stop - query.start))
-        kept = self._scopes.get(shown.digest)
-        if kept is not None or shown.table.op() == self._leaf:
-            rows = self._arrow if kept is None else kept
-            return rows.slice(query.start, query.stop - query.start)
+        kept = self._arrow if shown.table.op() == leaf else self._scopes.get(_key(shown))
+        if kept is not None:
+            return kept.slice(query.start, query.stop - query.start)
         parts, passed = [], 0
-        narrow, key = plan.shown, shown.digest
+        narrow, key = shown.table, _key(shown)
         if len(query.columns) < len(shown.columns):
-            narrow = plan.shown.select(query.inside)
-            key = digest(narrow, self._leaf).text
-        for block in self._blocks(narrow, key, token):
+            narrow, key = shown.table.select(query.inside), (*key, query.inside)
+        for block in self._blocks(narrow, leaf, key, token):
             first, last = max(query.start - passed, 0), query.stop - passed
             if first < block.num_rows and last > first:
                 parts.append(block.slice(first, last - first))
@@ -183,11 +180,12 @@ class PandasBackend(Backend):
 
     def _count(self, plan: Plan, token: CancelToken) -> int:
         shown = plan.stages["shown"]
-        kept = self._scopes.get(shown.digest)
+        kept = self._scopes.get(_key(shown))
         if kept is not None:
             return int(kept.num_rows)
-        narrow = plan.shown.select(shown.columns[0].inside)
-        return sum(block.num_rows for block in self._blocks(narrow, digest(narrow, self._leaf).text, token))
+        inside = (shown.columns[0].inside,)
+        blocks = self._blocks(shown.table.select(inside), plan.raw.op(), (*_key(shown), inside), token)
+        return sum(block.num_rows for block in blocks)
 
     def _order(self, plan: Plan, rows: pa.Table, token: CancelToken) -> pa.Array:
         """The row numbers of a plan's ordered table; Arrow's sort is stable, by code point, and puts NULL last."""
@@ -209,8 +207,9 @@ class PandasBackend(Backend):
         if not plan.state.sort:
             yield from self._shown_numbers(plan, token)
             return
-        order = self._order(plan, self._scope(plan.shown, shown.digest, token), token)
-        if shown.table.op() == self._leaf:
+        leaf = plan.raw.op()
+        order = self._order(plan, self._scope(shown, leaf, token), token)
+        if shown.table.op() == leaf:
             yield order
             return
         yield pa.concat_arrays(list(self._shown_numbers(plan, token))).take(order)
@@ -222,7 +221,7 @@ class PandasBackend(Backend):
         table = with_row_numbers(plan, numbered.to_expr()).select(ROW_NUMBER)
         evaluation, passed = Evaluation(table.op(), numbered), 0
         yield pa.array([], pa.int64())
-        for block in self._frames():
+        for block in self._frames(plan.raw.columns):
             block = block.copy(deep=False)
             block[ROW_NUMBER] = np.arange(passed, passed + len(block))
             passed += len(block)
@@ -233,29 +232,32 @@ class PandasBackend(Backend):
         result = Evaluation(expression.op(), self._leaf)(self._whole(), token.check)
         return arrow_from_result(result, _schema(expression))
 
-    def _scope(self, table: Table, key: str, token: CancelToken) -> pa.Table:
-        """All rows of a stage, kept for the queries that follow."""
-        if table.op() == self._leaf:
+    def _scope(self, stage: Stage, leaf: Any, token: CancelToken) -> pa.Table:
+        """All rows of a stage over `leaf`, the source's table or some columns of it; kept for queries that follow."""
+        if stage.table.op() == leaf:
             return self._arrow
+        table, key = stage.table, _key(stage)
         return self._scopes.get_or(
-            key, lambda: pa.concat_tables([_schema(table).empty_table(), *self._blocks(table, key, token)])
+            key, lambda: pa.concat_tables([_schema(table).empty_table(), *self._blocks(table, leaf, key, token)])
         )
 
-    def _blocks(self, table: Table, key: str, token: CancelToken) -> Iterator[pa.Table]:
+    def _blocks(self, table: Table, leaf: Any, key: Hashable, token: CancelToken) -> Iterator[pa.Table]:
         """The rows of a table, block by block where each row of it comes from one row of the source, else at once."""
-        evaluation, schema = self._evaluation(table, key), _schema(table)
-        frames = self._frames() if row_wise(table, self._leaf.to_expr()) else [self._whole()]
+        evaluation, schema = self._evaluation(table, leaf, key), _schema(table)
+        frames = self._frames(leaf.schema.names) if row_wise(table, leaf.to_expr()) else [self._whole()]
         for frame in frames:
             yield arrow_from_result(evaluation(frame, token.check), schema)
 
-    def _evaluation(self, table: Table, key: str) -> Evaluation:
-        return self._evaluations.get_or(key, lambda: Evaluation(table.op(), self._leaf))
+    def _evaluation(self, table: Table, leaf: Any, key: Hashable) -> Evaluation:
+        return self._evaluations.get_or(key, lambda: Evaluation(table.op(), leaf))
 
-    def _frames(self) -> Iterator[pd.DataFrame]:
-        """The source, block by block: small ones first."""
+    def _frames(self, names: Sequence[str]) -> Iterator[pd.DataFrame]:
+        """Columns of the source, block by block: small ones first."""
         frame, start, size = self._whole(), 0, FIRST_BLOCK_ROWS
         while start < len(frame):
             block = frame.iloc[start : start + size]
+            if len(names) < len(frame.columns):
+                block = block[list(names)]
             block.index = pd.RangeIndex(len(block))  # `reset_index` would copy every column
             yield block
             start += size
@@ -264,6 +266,11 @@ class PandasBackend(Backend):
     def _whole(self) -> pd.DataFrame:
         assert self._frame is not None
         return self._frame
+
+
+def _key(stage: Stage) -> tuple[Hashable, ...]:
+    """What a stage computes: of a wide table perhaps in some columns alone."""
+    return stage.digest, tuple(column.inside for column in stage.columns)
 
 
 def _schema(table: Table) -> pa.Schema:

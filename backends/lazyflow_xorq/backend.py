@@ -6,7 +6,8 @@ import os
 import re
 import tempfile
 import uuid
-from typing import TYPE_CHECKING, Any, ClassVar
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
 import pyarrow as pa
 import xorq.vendor.ibis as ibis
@@ -20,7 +21,7 @@ from lazyflow.files import Build, Database, Files
 from lazyflow.memo import Memo
 from lazyflow.numbering import carried_along, in_source_order, row_numbers
 from lazyflow.plan import ROW_NUMBER, Plan
-from lazyflow.query import PrepareQuery, Query, RowsQuery
+from lazyflow.query import CountQuery, PrepareQuery, Query, RowsQuery
 from lazyflow.source import Source
 from lazyflow.sql import SOURCE, laid_out
 from lazyflow.statistics.order import OrderQuery
@@ -32,9 +33,6 @@ from lazyflow_xorq.counting import count_scope, count_source
 from lazyflow_xorq.native import NATIVE, QUANTILES_FUNCTION, comparable
 from lazyflow_xorq.opening import Opened, open_arrow, open_build, open_database, open_expression, open_files
 from lazyflow_xorq.session import Session
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 _FAR = 65_536
 """Rows: so far into a source, DataFusion, which reads all that it passes over, is slower than to pick rows."""
@@ -139,21 +137,28 @@ class XorqBackend(Backend):
         if isinstance(query, PrepareQuery):
             self._shown(rows, query.plan, opened)  # compiled here, its first window need not wait for it
             # Where more than one partition is read at once, rows come in no order that could be counted.
-            statement = rows.compile(row_numbers(query.plan, _numbered(opened)))
-            stream = rows.stream(statement, opened.scan, opened.watched, token)
+            statement = rows.compile(row_numbers(query.plan, _numbered(opened, query.plan)))
+            columns = _columns(query.plan, opened)
+            stream = rows.stream(statement, opened.scan, opened.watched, token, columns)
             return query.collect(batch.column(0) for batch in stream)
+        columns = ()
         if isinstance(query, RowsQuery):
+            columns = _columns(query.plan, opened)
             numbers = _numbers(query, opened) if opened.pick is not None else None
             if numbers is not None:
                 shown = self._shown(session, query.plan, opened)
-                return self._picked(session, shown, query.plan.shown, numbers, opened, token)
+                return self._picked(session, shown, query.plan.shown, numbers, opened, token, columns)
             statement = self._window(session, query, opened)
             whole = query.plan.shown.schema()
             schema = pa.schema([(name, whole[name].to_pyarrow()) for name in query.inside])
+        elif isinstance(query, CountQuery):
+            columns = _columns(query.plan, opened)
+            statement = self._statement(session, query.expression, opened, query.plan)
+            schema = query.expression.schema().to_pyarrow()
         else:
             statement = self._statement(session, query.expression, opened)
             schema = query.expression.schema().to_pyarrow()
-        return session.table(statement, _nullable(schema), opened.scan, opened.watched, token)
+        return session.table(statement, _nullable(schema), opened.scan, opened.watched, token, columns)
 
     def close(self) -> None:
         """Leave the sessions, and remove what was materialised."""
@@ -162,37 +167,47 @@ class XorqBackend(Backend):
             self._scratch.cleanup()
             self._scratch = None
 
-    def _statement(self, session: Session, expression: Table, opened: Opened) -> str:
-        """An expression over the source as SQL over our table that stands for it."""
-        replaced: Mapping[Any, Any] = {opened.source.table.op(): opened.stand_in}
+    def _statement(self, session: Session, expression: Table, opened: Opened, plan: Plan | None = None) -> str:
+        """An expression over the source, or over that of a plan, as SQL over our table that stands for it."""
+        replaced = {opened.source.table.op(): opened.stand_in}
+        if plan is not None:
+            replaced = {plan.raw.op(): _stand_in(opened, plan)}
         return session.compile(expression.op().replace(replaced).to_expr())
 
     def _window(self, session: Session, query: RowsQuery, opened: Opened) -> str:
         """The statement for a window. Unsorted, only its end differs from window to window: it is compiled once."""
         plan = query.plan
         if plan.state.sort or not plan.positional:
-            return self._statement(session, query.expression, opened)
+            return self._statement(session, query.expression, opened, plan)
         shown = self._shown(session, plan, opened)
         selected = ", ".join(f'"{name}"' for name in query.inside)
         return f"SELECT {selected} FROM ({shown}) LIMIT {query.stop - query.start} OFFSET {query.start}"
 
     def _shown(self, session: Session, plan: Plan, opened: Opened) -> str:
-        return self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened))
+        return self._statements.get_or(plan, lambda: self._statement(session, plan.shown, opened, plan))
 
     def _picked(
-        self, session: Session, statement: str, table: Table, numbers: pa.Array, opened: Opened, token: CancelToken
+        self,
+        session: Session,
+        statement: str,
+        table: Table,
+        numbers: pa.Array,
+        opened: Opened,
+        token: CancelToken,
+        columns: Sequence[str] = (),
     ) -> pa.Table:
         """A statement for `table`, over rows of the source by their numbers: they are registered in its place."""
         assert opened.pick is not None
-        rows = opened.pick(numbers, token).cast(session.schema(opened.scan))
+        rows = opened.pick(numbers, columns, token)
+        read = session.schema(opened.scan)
+        rows = rows.cast(pa.schema([read.field(name) for name in columns]) if columns else read)
         name = f"lazyflow_{uuid.uuid4().hex}"
         empty = pa.RecordBatch.from_pylist([], rows.schema)
         session.register(name, rows.combine_chunks().to_batches() or [empty])
         try:
             schema = _nullable(table.schema().to_pyarrow())
-            return session.table(
-                statement.replace(f'"{opened.scan}"', f'"{name}"'), schema, name, opened.watched, token
-            )
+            statement = statement.replace(f'"{opened.scan}"', f'"{name}"')
+            return session.table(statement, schema, name, opened.watched, token, columns)
         finally:
             session.forget(name)
 
@@ -211,18 +226,40 @@ class XorqBackend(Backend):
         return self._scratch.name
 
 
-def _numbered(opened: Opened) -> Table:
-    """What stands for the source's table, with the numbers of the rows that it reads."""
-    read = opened.read
+def _is_whole(opened: Opened) -> bool:
+    """Whether what stands for the source's table is all that is read, under the same names."""
+    return bool(opened.stand_in == opened.read.op())
+
+
+def _stand_in(opened: Opened, plan: Plan) -> Any:
+    """What stands for a plan's source, which may be some columns of the table that was opened."""
+    schema = plan.raw.schema()
+    if schema == opened.stand_in.schema:
+        return opened.stand_in
+    if _is_whole(opened):
+        return opened.stand_in.copy(schema=schema)
+    return opened.stand_in.to_expr().select(schema.names).op()
+
+
+def _columns(plan: Plan, opened: Opened) -> tuple[str, ...]:
+    """What is read for a plan over some columns of the source, and to stop its reading; nothing where that is all."""
+    if plan.raw.op() == opened.source.table.op() or not _is_whole(opened):
+        return ()
+    return tuple(dict.fromkeys([*plan.raw.columns, opened.watched]))
+
+
+def _numbered(opened: Opened, plan: Plan) -> Table:
+    """What stands for a plan's source, with the numbers of the rows that it reads."""
+    stand_in = _stand_in(opened, plan)
+    read = stand_in.to_expr() if _is_whole(opened) else opened.read
     counted = read.mutate(**{ROW_NUMBER: ibis.row_number()})
-    return carried_along(opened.stand_in.to_expr(), read, counted)
+    return carried_along(stand_in.to_expr(), read, counted)
 
 
 def _numbers(query: RowsQuery, opened: Opened) -> pa.Array | None:
     """The row numbers of a window: those prepared, and those that go without saying, where they are of use."""
     far = query.start >= _FAR and query.stop - query.start <= _FAR
-    whole = opened.stand_in == opened.read.op()
-    if query.numbers is None and far and whole and in_source_order(query.plan):
+    if query.numbers is None and far and _is_whole(opened) and in_source_order(query.plan):
         return pa.array(range(query.start, query.stop), pa.int64())
     return query.numbers
 

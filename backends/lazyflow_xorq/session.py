@@ -96,7 +96,9 @@ class Session:
         connection._register_in_memory_tables(expression)
         return str(connection.compiler.to_sqlglot(expression).sql(dialect=connection.dialect))
 
-    def stream(self, statement: str, scan: str, column: str, token: CancelToken) -> Iterator[pa.RecordBatch]:
+    def stream(
+        self, statement: str, scan: str, column: str, token: CancelToken, columns: Sequence[str] = ()
+    ) -> Iterator[pa.RecordBatch]:
         """The result of a statement, batch by batch.
 
         Parameters
@@ -107,11 +109,14 @@ class Session:
             Name of the table that is watched: its reading stops when the token is cancelled.
         column
             Any column of it.
+        columns
+            Those that the statement needs, where it does not need many: none are all.
         """
         with self._lock:
             ticket = next(self._numbers)
             self._tickets.add(ticket)
-        watched = f'(SELECT * FROM "{scan}" WHERE {_WANTED}("{column}" IS NULL, {ticket}))'
+        selected = ", ".join(f'"{name}"' for name in columns) or "*"
+        watched = f'(SELECT {selected} FROM "{scan}" WHERE {_WANTED}("{column}" IS NULL, {ticket}))'
         try:
             with token.on_cancel(lambda: self._tickets.discard(ticket)):
                 result = self.connection.con.sql(statement.replace(f'"{scan}"', watched))
@@ -121,7 +126,9 @@ class Session:
         finally:
             self._tickets.discard(ticket)
 
-    def table(self, statement: str, schema: pa.Schema, scan: str, column: str, token: CancelToken) -> pa.Table:
+    def table(
+        self, statement: str, schema: pa.Schema, scan: str, column: str, token: CancelToken, columns: Sequence[str] = ()
+    ) -> pa.Table:
         """The result of a statement as a table of that schema; see `stream`."""
-        batches = list(self.stream(statement, scan, column, token))
+        batches = list(self.stream(statement, scan, column, token, columns))
         return pa.Table.from_batches(batches).cast(schema) if batches else schema.empty_table()

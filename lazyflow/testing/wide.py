@@ -4,17 +4,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
+from lazyflow.dataflow import DataFlow
 from lazyflow.errors import UnknownName
+from lazyflow.query import CountQuery, RowsQuery
 from lazyflow.state import Filter, Sort, State
 from lazyflow.statistics.queries import StatisticsQuery
 from lazyflow.testing import judge
-from lazyflow.testing.check import check_rows
+from lazyflow.testing.check import check_rows, rows_differ
 from lazyflow.testing.check_statistics import check_view
 from lazyflow.testing.control import PATIENCE, Call, Control, controlled
 from lazyflow.testing.harness import Harness
+from lazyflow.testing.made_sources import SOURCES
 
 pytestmark = pytest.mark.family("wide")
 
@@ -50,6 +56,50 @@ def test_a_wide_view(harness: Harness, view: str) -> None:
     with harness.flow(table) as flow:
         check_rows(flow, STATES[view], judge.view(table, STATES[view]))
         check_view(flow, table, STATES[view])
+
+
+SEEN = ("c98", "c1", "c43")
+OTHERS = ("c2", "c99")
+WINDOWS = ((0, 3), (2, 9), (ROWS - 4, ROWS + 4), (10**9, 10**9 + 5))
+
+
+def some(expected: judge.Frame, start: int, stop: int, names: tuple[str, ...]) -> judge.Frame:
+    """A window of some columns, in the order of the names."""
+    part = expected.take(range(min(start, expected.length), min(stop, expected.length)))
+    by_name = {column.name: column for column in part.columns}
+    return replace(part, columns=tuple(by_name[name] for name in names))
+
+
+@pytest.mark.parametrize("form", ["given", "folder", "database"])
+@pytest.mark.parametrize("view", STATES)
+def test_rows_of_columns_in_sight(harness: Harness, view: str, form: str, tmp_path: Path) -> None:
+    """Whatever else the table has: before and after row numbers are prepared, and whichever columns come next."""
+    table, state = wide(), STATES[view]
+    source = harness.source(table) if form == "given" else SOURCES[form](table, tmp_path)
+    expected = judge.view(table, state)
+    with DataFlow(source, backend=harness.backend()) as flow:
+        step = flow.apply(state, WINDOWS[0], SEEN)
+        assert rows_differ(step.rows, some(expected, *WINDOWS[0], SEEN)) is None
+        for _ in ("before", "after"):
+            for window in WINDOWS:
+                for names in (SEEN, OTHERS, SEEN):
+                    assert rows_differ(step.fetch(window, names), some(expected, *window, names)) is None
+            step.prepare(PATIENCE)
+        assert flow.row_count(state) == expected.length
+        check_rows(flow, state, expected)
+
+
+def test_columns_out_of_sight_are_not_asked_for(harness: Harness) -> None:
+    state = STATES["filtered and sorted"]
+    with controlled(harness, wide()) as (flow, control):
+        if type(flow.compile(state).raw.op()).__name__ != "DatabaseTable":
+            pytest.skip("what it opens is no table by itself")
+        step = flow.apply(state, WINDOWS[0], SEEN)
+        step.fetch(WINDOWS[1], OTHERS)
+        flow.row_count(state)
+        asked = [visit.query for visit in control.visits if isinstance(visit.query, RowsQuery | CountQuery)]
+        read = [query.plan.raw.columns for query in asked]
+    assert [set(names) for names in read] == [{*SEEN, "c97", "c99"}, {*OTHERS, "c97", "c99"}, {"c97", "c99"}]
 
 
 @pytest.mark.parametrize("state", [State(), State(search="1")], ids=["all", "searched"])
