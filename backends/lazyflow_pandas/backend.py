@@ -254,10 +254,10 @@ class PandasBackend(Backend):
     def _frames(self, names: Sequence[str]) -> Iterator[pd.DataFrame]:
         """Columns of the source, block by block: small ones first."""
         frame, start, size = self._whole(), 0, FIRST_BLOCK_ROWS
+        if len(names) < len(frame.columns):
+            frame = pd.DataFrame({name: frame[name] for name in names}, copy=False)  # else they would be copied
         while start < len(frame):
             block = frame.iloc[start : start + size]
-            if len(names) < len(frame.columns):
-                block = block[list(names)]
             block.index = pd.RangeIndex(len(block))  # `reset_index` would copy every column
             yield block
             start += size
