@@ -1,7 +1,7 @@
 """The live service's speed, over real websockets.
 
-`python -m benchmarks.service [--backend NAME]... [--rows N] [--seconds-load S] [--minutes-memory M] [--quick]
-[--json FILE] [--strict]`
+`python -m benchmarks.service [--backend NAME]... [--rows N] [--seconds-load S] [--minutes-memory M] [--measure NAME]...
+[--quick] [--json FILE] [--strict]`
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import json
 import os
 import random
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -310,15 +310,21 @@ async def memory(server: Server, words: Words, size: Size, backend: str) -> Asyn
     )  # fmt: skip
 
 
-async def figures(backends: list[str], size: Size) -> AsyncIterator[Figure]:
+OF_ONE_READER = (change_against_apply, keystrokes_against_one, window_beside_statistics, pauses_of_the_loop)
+MEASURES = [measure.__name__ for measure in (*OF_ONE_READER, many_clients, memory)]
+
+
+async def figures(backends: list[str], size: Size, chosen: Collection[str]) -> AsyncIterator[Figure]:
     path, once = flights_file(round(size.rows / ROWS_ONCE)), flights_file(1)
     words = {file: Words(file) for file in (path, once)}
-    one_reader = (change_against_apply, keystrokes_against_one, window_beside_statistics, pauses_of_the_loop)
-    of_servers = [(path, 300.0, one_reader), (once, 300.0, (many_clients,)), (once, EXPIRY, (memory,))]
+    of_servers = [(path, 300.0, OF_ONE_READER), (once, 300.0, (many_clients,)), (once, EXPIRY, (memory,))]
     if size.quick:
-        of_servers = [(once, EXPIRY, (*one_reader, many_clients, memory))]
+        of_servers = [(once, EXPIRY, (*OF_ONE_READER, many_clients, memory))]
     for backend in backends:
-        for file, expiry, measures in of_servers:
+        for file, expiry, of_server in of_servers:
+            measures = [measure for measure in of_server if not chosen or measure.__name__ in chosen]
+            if not measures:
+                continue
             async with Server(backend, file, session_expiry=expiry) as server:
                 for measure in measures:
                     async for figure in measure(server, words[file], size, backend):
@@ -330,12 +336,13 @@ async def figures(backends: list[str], size: Size) -> AsyncIterator[Figure]:
 @click.option("--rows", default=15 * ROWS_ONCE, show_default=True, help="Rows, in whole copies of the 336,776 flights.")
 @click.option("--seconds-load", default=60.0, show_default=True, help="How long 200 clients are served.")
 @click.option("--minutes-memory", default=10.0, show_default=True, help="After how long memory is looked at.")
+@click.option("--measure", "chosen", multiple=True, type=click.Choice(MEASURES), help="Only this; repeatable.")
 @click.option("--quick", is_flag=True, help="Little of everything, to see that it works; no bound but 0 errors.")
 @click.option("--json", "target", type=click.Path(dir_okay=False), help="Write the figures to this file as JSON too.")
 @click.option("--strict", is_flag=True, help="Exit with 1 where a budget is not kept.")
 def main(
-    backends: tuple[str, ...], rows: int, seconds_load: float, minutes_memory: float, quick: bool, target: str | None,
-    strict: bool,
+    backends: tuple[str, ...], rows: int, seconds_load: float, minutes_memory: float, chosen: tuple[str, ...],
+    quick: bool, target: str | None, strict: bool,
 ) -> None:  # fmt: skip
     copies = max(1, round(rows / ROWS_ONCE))
     size = Size(copies * ROWS_ONCE, 40, 15, 15, 40, 30, seconds_load, minutes_memory, 20, 10, quick)
@@ -344,7 +351,7 @@ def main(
     found = []
 
     async def measure() -> None:
-        async for figure in figures(list(backends), size):
+        async for figure in figures(list(backends), size, chosen):
             found.append(figure)
             console().print(" | ".join(filter(None, columns(figure))), soft_wrap=True)
 
