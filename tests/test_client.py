@@ -34,7 +34,7 @@ from lazyflow.protocol import (
     StateFrame,
     StatsUpdate,
 )
-from lazyflow.server.socket import LOOP_BYTES
+from lazyflow.server.conversation import LOOP_BYTES
 from lazyflow.testing import Harness
 from lazyflow.types import kind
 from lazyflow.values import plain

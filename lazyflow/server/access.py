@@ -100,14 +100,14 @@ class Access:
         return self._cookie
 
 
-def token_of(query: Mapping[str, list[bytes]], authorization: str | None) -> str | None:
+def token_of(query: Mapping[str, list[str]], authorization: str | None) -> str | None:
     """The token that a request brought: in its query, or in its header `Authorization`.
 
-    >>> token_of({"token": [b"abc"]}, None), token_of({}, "Bearer abc"), token_of({}, "token abc"), token_of({}, None)
+    >>> token_of({"token": ["abc"]}, None), token_of({}, "Bearer abc"), token_of({}, "token abc"), token_of({}, None)
     ('abc', 'abc', 'abc', None)
     """
     if query.get("token"):
-        return query["token"][-1].decode(errors="replace")
+        return query["token"][-1]
     found = _AUTHORIZATION.fullmatch((authorization or "").strip())
     return found[1] if found else None
 
@@ -120,6 +120,18 @@ def cookie_name(host: str) -> str:
     """
     found = _HOST.fullmatch(host)
     return f"lazyflow-{found['port']}" if found and found["port"] else "lazyflow"
+
+
+def cookie_value(header: str, name: str) -> str | None:
+    """The value of a cookie in the header `Cookie`; what else is in there may be as wrong as it likes.
+
+    >>> cookie_value('other={"a"}; ;lazyflow-8473=abc', "lazyflow-8473"), cookie_value("a=1", "b")
+    ('abc', None)
+    """
+    values = {
+        key.strip(): value.strip().strip('"') for key, _, value in (each.partition("=") for each in header.split(";"))
+    }
+    return values.get(name)
 
 
 def without_token(query: str) -> str:

@@ -12,8 +12,8 @@ from tornado.web import Application
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.server.access import Access
-from lazyflow.server.download import Download
-from lazyflow.server.pages import Health, Missing, Page, PageFile, Tables, Viewer
+from lazyflow.server.handlers import Download, Page
+from lazyflow.server.pages import DOWNLOAD, PAGES, SOCKET
 from lazyflow.server.socket import Socket
 from lazyflow.service import Service
 from lazyflow.settings import Settings
@@ -27,18 +27,12 @@ def handlers(service: Service, access: Access, prefix: str, sockets: set[Socket]
     shared: dict[str, Any] = {"service": service, "access": access}
 
     def at(path: str, handler: type, **more: Any) -> URLSpec:
-        return URLSpec(re.escape(prefix + path), handler, {**shared, **more})
+        return URLSpec(re.escape(prefix + path), handler, {**shared, "path": path, **more})
 
     return [
-        at("/", Page, name="page.html"),
-        at("/page.js", PageFile, name="page.js"),
-        at("/viewer.js", Viewer),
-        at("/page.css", PageFile, name="page.css"),
-        at("/favicon.ico", PageFile, name="favicon.svg"),
-        at("/tables", Tables),
-        at("/download", Download),
-        at("/healthz", Health),
-        at("/ws", Socket, sockets=sockets),
+        *(at(path, Page) for path in PAGES),
+        at(DOWNLOAD, Download),
+        at(SOCKET, Socket, sockets=sockets),
     ]
 
 
@@ -50,7 +44,7 @@ def make_app(flows: Mapping[str, DataFlow], settings: Settings | None, service: 
     sockets: set[Socket] = set()
     return Application(
         handlers(service, access, "", sockets),
-        default_handler_class=Missing,
+        default_handler_class=Page,
         default_handler_args={"service": service, "access": access},
         service=service,
         access=access,

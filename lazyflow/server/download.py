@@ -1,104 +1,122 @@
-"""The view of a session as a file over HTTP, no faster than it is read, and no longer."""
+"""The view of a session as a file over HTTP, whoever carries it: no faster than it is read, and no longer."""
 
 from __future__ import annotations
 
 import asyncio
-import http
 import logging
 import re
-import socket
-import struct
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from typing import Protocol
 from urllib.parse import quote
-
-from tornado.iostream import StreamClosedError
-from tornado.web import HTTPError
 
 from lazyflow.errors import InvalidInput, SourceError
 from lazyflow.formats import FILE_FORMATS, MEDIA_TYPES, FileFormat
 from lazyflow.protocol import error_of
-from lazyflow.server.guarded import Guarded
+from lazyflow.server.guarded import Answer, Problem, failure
+from lazyflow.server.request import Request
+from lazyflow.service import Service
 
 log = logging.getLogger("lazyflow.server")
 
 _STATUS = {"no_such_session": 404, "unknown_generation": 409, "too_many_downloads": 429, "timeout": 504}
-_AT_ONCE = struct.pack("ii", 1, 0)
-"""What SO_LINGER takes: a closed connection is reset, and what was not sent is thrown away."""
 _NAME_CHARACTERS = 100
 
 
-class Download(Guarded):
-    """A download; what it is of stands in its address: `session`, `format`."""
+class ReaderGone(Exception):
+    """The connection has ended."""
 
-    _task: asyncio.Task[None] | None = None
 
-    async def get(self) -> None:
-        """Answer with the file. What fails before its first bytes is a status; after them the transfer breaks off."""
-        session, format = self.get_query_argument("session"), self.get_query_argument("format", "csv")
+class Reader(Protocol):
+    """Who reads, as a web framework gives them; each call is done when it was taken, and may be cancelled."""
+
+    async def begin(self, headers: Mapping[str, str]) -> None:
+        """Send the head of an answer of unknown length."""
+
+    async def send(self, part: bytes) -> None:
+        """Send a part; raises `ReaderGone`."""
+
+    async def end(self) -> None:
+        """Say that it was whole."""
+
+
+class Download:
+    """A download; what it is of stands in its address: `session`, `format`.
+
+    Raises
+    ------
+    Problem
+        If there is no session in it, or no such format.
+    """
+
+    def __init__(self, service: Service, request: Request, reader: Reader) -> None:
         known: dict[str, FileFormat] = {name: name for name in FILE_FORMATS}
-        if format not in known:
-            raise HTTPError(400, "no such format")
-        self._task = asyncio.ensure_future(self._send(session, known[format]))
+        session, format = request.argument("session"), request.argument("format") or "csv"
+        if session is None or format not in known:
+            raise Problem(400, "no session" if session is None else "no such format")
+        self._service = service
+        self._session, self._format = session, known[format]
+        self._reader = reader
+        self._begun = False
+        self._task: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """The reader is gone: stop what runs for it."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def run(self) -> Answer | None:
+        """Send the file.
+
+        Returns
+        -------
+        Answer or None
+            The answer where it failed before the first bytes; None if it was sent as a whole.
+
+        Raises
+        ------
+        ReaderGone
+            If it broke off: the connection is to be broken, so that nobody takes what came for the whole file.
+        """
+        self._task = asyncio.ensure_future(self._send())
         await asyncio.wait({self._task})
         if self._task.cancelled():
             log.info("a download was left by its reader")
         elif (error := self._task.exception()) is None:
-            return
-        elif not self._headers_written:
-            self._refuse(error)
-            return
-        elif not isinstance(error, StreamClosedError):
+            return None
+        elif not self._begun:
+            return _refusal(error)
+        elif not isinstance(error, ReaderGone | TimeoutError):
             log.warning("a download broke off: %s", error, exc_info=error)
-        self._break_off()
+        raise ReaderGone
 
-    def on_connection_close(self) -> None:
-        """The reader is gone: stop what runs for it."""
-        super().on_connection_close()
-        if self._task is not None:
-            self._task.cancel()
-
-    async def _send(self, session: str, format: FileFormat) -> None:
-        source, parts = self.service.download(session, format)
+    async def _send(self) -> None:
+        source, parts = self._service.download(self._session, self._format)
         async with aclosing(parts):
-            await self._send_parts(parts, source, format)
-        await self.finish()
+            await self._send_parts(parts, source)
+        await self._reader.end()
 
-    async def _send_parts(self, parts: AsyncGenerator[bytes, None], source: str, format: FileFormat) -> None:
+    async def _send_parts(self, parts: AsyncGenerator[bytes, None], source: str) -> None:
         first = await anext(parts)
-        self.set_header("Content-Type", MEDIA_TYPES[format])
-        self.set_header("Content-Disposition", disposition(source, format))
-        await self._flush(first)
+        disposed = disposition(source, self._format)
+        self._begun = True
+        await self._reader.begin({"Content-Type": MEDIA_TYPES[self._format], "Content-Disposition": disposed})
+        await self._take(first)
         async for part in parts:
-            await self._flush(part)
+            await self._take(part)
 
-    async def _flush(self, part: bytes) -> None:
-        """Send a part; done when the operating system has taken it."""
-        self.write(part)
-        sent = asyncio.ensure_future(self.flush())
-        sent.add_done_callback(lambda sent: sent.cancelled() or sent.exception())  # it is seen, whoever waits
-        done, _ = await asyncio.wait({sent}, timeout=self.service.settings.client_timeout)
-        if not done:
-            raise StreamClosedError
-        sent.result()
+    async def _take(self, part: bytes) -> None:
+        async with asyncio.timeout(self._service.settings.client_timeout):
+            await self._reader.send(part)
 
-    def _refuse(self, error: BaseException) -> None:
-        shown = error_of(error)
-        given = 400 if isinstance(error, InvalidInput) else 503 if isinstance(error, SourceError) else 500
-        status = _STATUS.get(shown.code, given)
-        if status >= 500:
-            log.warning("a download failed: %s", error, exc_info=error)
-        self.set_status(status)
-        self.clear_header("Content-Disposition")
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status} {http.HTTPStatus(status).phrase}: {shown.message}\n")
 
-    def _break_off(self) -> None:
-        """Reset the connection: nobody takes what came for the whole file then, also where they speak HTTP/1.0."""
-        stream = self.detach()
-        if not stream.closed():
-            stream.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _AT_ONCE)
-            stream.close()
+def _refusal(error: BaseException) -> Answer:
+    shown = error_of(error)
+    given = 400 if isinstance(error, InvalidInput) else 503 if isinstance(error, SourceError) else 500
+    status = _STATUS.get(shown.code, given)
+    if status >= 500:
+        log.warning("a download failed: %s", error, exc_info=error)
+    return failure(status, shown.message)
 
 
 def disposition(source: str, format: FileFormat) -> str:

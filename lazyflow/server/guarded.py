@@ -1,18 +1,21 @@
-"""What all of the server's answers have in common: who is let in, their headers, how they fail."""
+"""What all of the server's answers have in common, apart from any web framework: who is let in, headers, failures."""
 
 from __future__ import annotations
 
 import http
 import logging
-from types import TracebackType
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
-from tornado.web import HTTPError, RequestHandler
-
-from lazyflow.server.access import Access, cookie_name, redacted, token_of
-from lazyflow.service import Service
+from lazyflow.server.access import Access
+from lazyflow.server.request import Request
 
 log = logging.getLogger("lazyflow.server")
+
+T = TypeVar("T")
+
+TEXT = "text/plain; charset=utf-8"
 
 
 def policy(nonce: str | None = None) -> str:
@@ -40,57 +43,66 @@ HEADERS = {
 """Headers of every answer, errors among them."""
 
 
-class Guarded(RequestHandler):
-    """A handler that checks host, origin and token before anything else."""
+@dataclass(frozen=True)
+class Answer:
+    """What a request is answered with; `headers` are those besides `HEADERS`, or in place of them."""
 
-    needs_token = True
-
-    def initialize(self, service: Service, access: Access) -> None:
-        """Take what all handlers share, and the token out of what anybody may log."""
-        self.service = service
-        self.access = access
-        self.given = token_of(self.request.query_arguments, self.request.headers.get("Authorization"))
-        self.request.uri = redacted(self.request.uri or "")
-
-    def set_default_headers(self) -> None:
-        """Set the headers of every answer; which server it is concerns nobody."""
-        self.clear_header("Server")
-        for name, value in HEADERS.items():
-            self.set_header(name, value)
-
-    def prepare(self) -> None:
-        """Refuse whom `docs/security.md` refuses."""
-        host = self.host
-        if not self.access.host_allowed(host):
-            raise HTTPError(403, "host not allowed (--allow-hosts)")
-        if not self.access.origin_allowed(self.request.headers.get("Origin"), host):
-            raise HTTPError(403, "origin not allowed (--allow-origins)")
-        if self.needs_token and not self.access.admits(self.given, self.get_cookie(cookie_name(host))):
-            raise HTTPError(401, "no token, or a wrong one")
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
     @property
-    def host(self) -> str:
-        """The host as the request names it, empty without; Tornado's own `host` makes one up."""
-        return self.request.headers.get("Host", "")
+    def all_headers(self) -> dict[str, str]:
+        """All that there are."""
+        return HEADERS | dict(self.headers)
 
-    def compute_etag(self) -> None:
-        """Nothing is stored, so nothing is compared."""
 
-    def write_error(self, status_code: int, **kwargs: Any) -> None:
-        """Say what went wrong in a line of plain text; how it came about is for the log."""
-        self.set_header("Content-Type", "text/plain; charset=utf-8")
-        if status_code == 401:
-            self.set_header("WWW-Authenticate", "Bearer")
-        reason = http.HTTPStatus(status_code).phrase if status_code in set(http.HTTPStatus) else "Error"
-        hint = ": open the link that the server printed when it started" if status_code == 401 else ""
-        self.finish(f"{status_code} {reason}{hint}\n")
+class Problem(Exception):
+    """A request is answered with an error; `why` is for the log, `hint` for whoever asked."""
 
-    def log_exception(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Log what was not foreseen; unlike Tornado's own, without the headers and arguments of the request."""
-        if not isinstance(error, HTTPError):
-            exception = (kind, error, trace) if kind is not None and error is not None else True
-            log.error("%s %s failed", self.request.method, self.request.path, exc_info=exception)
-        elif error.log_message:
-            log.info("%d %s %s: %s", error.status_code, self.request.method, self.request.path, error.log_message)
+    def __init__(self, status: int, why: str = "", hint: str = "") -> None:
+        super().__init__(why)
+        self.status, self.why, self.hint = status, why, hint
+
+
+def check(access: Access, request: Request, needs_token: bool = True) -> None:
+    """Refuse whom `docs/security.md` refuses: to be called before anything else is looked at.
+
+    Raises
+    ------
+    Problem
+        403 or 401.
+    """
+    if not access.host_allowed(request.host):
+        raise Problem(403, "host not allowed (--allow-hosts)")
+    if not access.origin_allowed(request.origin, request.host):
+        raise Problem(403, "origin not allowed (--allow-origins)")
+    if needs_token and not access.admits(request.token, request.cookie):
+        raise Problem(401, "no token, or a wrong one")
+
+
+def answered(request: Request, act: Callable[[], T]) -> T | Answer:
+    """What `act` gives, or the answer that says in a line what went wrong; how it came about is for the log."""
+    try:
+        return act()
+    except Problem as problem:
+        if problem.why:
+            log.info("%d %s %s: %s", problem.status, request.method, request.path, problem.why)
+        return failure(problem.status, problem.hint)
+    except Exception:
+        log.exception("%s %s failed", request.method, request.path)
+        return failure(500)
+
+
+def failure(status: int, hint: str = "") -> Answer:
+    r"""An error, as a line of plain text.
+
+    >>> failure(404).body
+    b'404 Not Found\n'
+    """
+    headers = {"Content-Type": TEXT}
+    if status == 401:
+        headers["WWW-Authenticate"] = "Bearer"
+        hint = hint or "open the link that the server printed when it started"
+    reason = http.HTTPStatus(status).phrase if status in set(http.HTTPStatus) else "Error"
+    return Answer(status, headers, f"{status} {reason}{': ' if hint else ''}{hint}\n".encode())

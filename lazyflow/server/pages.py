@@ -1,16 +1,18 @@
-"""What is answered over plain HTTP: the page and its files, the names of the tables, whether all is well."""
+"""What is answered at once: the page and its files, the names of the tables, whether all is well."""
 
 from __future__ import annotations
 
+import json
 import secrets
+from collections.abc import Callable, Mapping
 from importlib.resources import files
-
-from tornado.web import HTTPError
+from typing import TypeAlias
 
 import lazyflow
 from lazyflow import viewer
 from lazyflow.server.access import Access, cookie_name, without_token
-from lazyflow.server.guarded import Guarded, policy
+from lazyflow.server.guarded import Answer, Problem, answered, check, failure, policy
+from lazyflow.server.request import Request
 from lazyflow.service import Service
 
 _PAGE = files("lazyflow.server") / "page"
@@ -21,86 +23,80 @@ _FILES = {
     "favicon.svg": "image/svg+xml",
 }
 _CONTENTS = {name: (_PAGE / name).read_bytes() for name in _FILES}
+Page: TypeAlias = Callable[[Service, Access, Request], Answer]
 
 
-class PageFile(Guarded):
-    """A file of the page."""
+def answer(service: Service, access: Access, request: Request) -> Answer:
+    """The answer to a request, whoever asks for whatever."""
 
-    def initialize(self, service: Service, access: Access, name: str) -> None:  # type: ignore[override]
-        """Take which file it is: the route says so, never the request."""
-        super().initialize(service, access)
-        self._name = name
+    def act() -> Answer:
+        check(access, request, request.path not in _WITHOUT_TOKEN)
+        page = PAGES.get(request.path)
+        if page is None:
+            raise Problem(404)
+        if request.method != "GET":
+            raise Problem(405)
+        return page(service, access, request)
 
-    def get(self) -> None:
-        """Answer with the file."""
-        self.set_header("Content-Type", _FILES[self._name])
-        self.write(_CONTENTS[self._name])
+    return answered(request, act)
 
 
-class Viewer(Guarded):
+def _file(name: str) -> Page:
+    given = Answer(200, {"Content-Type": _FILES[name]}, _CONTENTS[name])
+    return lambda service, access, request: given
+
+
+def _page(service: Service, access: Access, request: Request) -> Answer:
+    """The page, with a nonce for the styles that the grid makes.
+
+    A token in its address becomes a cookie, so that it does not stay in history and bookmarks.
+    """
+    if "token" in request.arguments:
+        cookie = f"{cookie_name(request.host)}={access.cookie}; HttpOnly; Path=/; SameSite=Strict"
+        query = without_token(request.query)
+        return Answer(302, {"Set-Cookie": cookie, "Location": "./" + (f"?{query}" if query else "")})
+    if not viewer.is_built():
+        return failure(503, viewer.HOW_TO_BUILD)
+    nonce = secrets.token_urlsafe(16)
+    headers = {"Content-Type": _FILES["page.html"], "Content-Security-Policy": policy(nonce)}
+    return Answer(200, headers, _CONTENTS["page.html"].replace(b"{nonce}", nonce.encode()))
+
+
+def _viewer(service: Service, access: Access, request: Request) -> Answer:
     """The module that the page is made by."""
-
-    def get(self) -> None:
-        """Answer with it."""
-        if not viewer.is_built():
-            raise HTTPError(404)
-        self.set_header("Content-Type", _FILES["page.js"])
-        self.write(viewer.bundle())
+    if not viewer.is_built():
+        raise Problem(404)
+    return Answer(200, {"Content-Type": _FILES["page.js"]}, viewer.bundle())
 
 
-class Page(PageFile):
-    """The page itself. A token in its address becomes a cookie, so that it does not stay in history and bookmarks."""
-
-    def get(self) -> None:
-        """Answer with the page, or with the way to its address without the token."""
-        if "token" not in self.request.query_arguments:
-            self._answer()
-            return
-        self.set_cookie(cookie_name(self.host), self.access.cookie, path="/", httponly=True, samesite="Strict")
-        query = without_token(self.request.query)
-        self.set_status(302)
-        self.set_header("Location", "./" + (f"?{query}" if query else ""))
-
-    def _answer(self) -> None:
-        """The page, with a nonce for the styles that the grid makes."""
-        if not viewer.is_built():
-            self.set_status(503)
-            self.set_header("Content-Type", "text/plain; charset=utf-8")
-            self.finish(f"503 Service Unavailable: {viewer.HOW_TO_BUILD}\n")
-            return
-        nonce = secrets.token_urlsafe(16)
-        self.set_header("Content-Type", _FILES[self._name])
-        self.set_header("Content-Security-Policy", policy(nonce))
-        self.write(_CONTENTS[self._name].replace(b"{nonce}", nonce.encode()))
-
-
-class Tables(Guarded):
+def _tables(service: Service, access: Access, request: Request) -> Answer:
     """Names of the tables."""
-
-    def get(self) -> None:
-        """Answer with them as JSON."""
-        self.write({"sources": list(self.service.sources)})
+    return _json({"sources": list(service.sources)})
 
 
-class Health(Guarded):
+def _health(service: Service, access: Access, request: Request) -> Answer:
     """Whether the server is well, for those who watch it: numbers, and nothing about the data."""
-
-    needs_token = False
-
-    def get(self) -> None:
-        """Answer with the numbers as JSON."""
-        self.write({
-            "status": "ok",
-            "version": lazyflow.__version__,
-            "sessions": self.service.session_count,
-            "clients": self.service.client_count,
-        })  # fmt: skip
+    return _json({
+        "status": "ok",
+        "version": lazyflow.__version__,
+        "sessions": service.session_count,
+        "clients": service.client_count,
+    })  # fmt: skip
 
 
-class Missing(Guarded):
-    """Whatever else is asked for."""
+def _json(value: object) -> Answer:
+    return Answer(200, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(value).encode())
 
-    def prepare(self) -> None:
-        """Refuse it."""
-        super().prepare()
-        raise HTTPError(404)
+
+PAGES: Mapping[str, Page] = {
+    "/": _page,
+    "/page.js": _file("page.js"),
+    "/viewer.js": _viewer,
+    "/page.css": _file("page.css"),
+    "/favicon.ico": _file("favicon.svg"),
+    "/tables": _tables,
+    "/healthz": _health,
+}
+_WITHOUT_TOKEN = frozenset({"/healthz"})
+DOWNLOAD, SOCKET = "/download", "/ws"
+"""What takes its time, and so is answered elsewhere."""
