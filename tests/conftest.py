@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from lazyflow.testing import Harness
+from tests import doors
 from tests.drivers import HARNESSES
 
 pytest_plugins = ["lazyflow.testing.plugin", "pytester"]
@@ -15,3 +16,11 @@ def harness(request: pytest.FixtureRequest) -> Harness:
         return HARNESSES[request.param]()
     except ImportError as error:
         pytest.skip(f"{request.param} is not installed: {error}")
+
+
+@pytest.fixture(params=[doors.TORNADO, doors.ASGI], ids=lambda door: door.name)
+def door(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> doors.Door:
+    """Each door of the server in turn: what the test serves is served there."""
+    chosen: doors.Door = request.param
+    monkeypatch.setattr(doors, "chosen", chosen)
+    return chosen

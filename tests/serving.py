@@ -13,15 +13,15 @@ from urllib.parse import urlencode
 import pyarrow as pa
 from tornado.httpclient import HTTPRequest
 from tornado.httputil import HTTPHeaders
-from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 import lazyflow as lf
 from lazyflow.protocol import ErrorFrame, ServerMessage
-from lazyflow.server import make_app
+from lazyflow.server import Access
 from lazyflow.service import Service
 from lazyflow.settings import Settings
-from tests.wire import PATIENCE, listening, next_frame
+from tests.doors import Open, door
+from tests.wire import PATIENCE, next_frame
 
 TABLE = pa.table({"city": ["Bonn", "Rome", None, "Oslo"], "size": [1.5, 2.5, None, 4.0]})
 TOKEN = "the-token-of-the-tests"
@@ -46,13 +46,24 @@ class Answer:
 class Server:
     """A running server."""
 
-    app: Application
     port: int
+    behind: Open | None = None
 
     @property
     def service(self) -> Service:
-        service: Service = self.app.settings["service"]
-        return service
+        assert self.behind is not None
+        return self.behind.service
+
+    @property
+    def access(self) -> Access:
+        assert self.behind is not None
+        return self.behind.access
+
+    @property
+    def connections(self) -> int:
+        """How many websockets there are."""
+        assert self.behind is not None
+        return len(self.behind.connections)
 
     async def get(self, path: str, headers: Mapping[str, str | None] | None = None, method: str = "GET") -> Answer:
         """Ask with exactly these headers, `Host` among them; None leaves one out. The token is not added."""
@@ -105,10 +116,12 @@ async def until(holds: Callable[[], Any]) -> None:
 
 
 @asynccontextmanager
-async def hosting(app: Application) -> AsyncIterator[Server]:
-    """The application on a free port."""
-    async with listening(app) as port:
-        yield Server(app, port)
+async def hosting(
+    flows: Mapping[str, lf.DataFlow], settings: Settings, service: Service | None = None
+) -> AsyncIterator[Server]:
+    """A server of these flows, or of this service, on a free port."""
+    async with door().listening(flows, settings, service) as behind:
+        yield Server(behind.port, behind)
 
 
 @asynccontextmanager
@@ -116,5 +129,5 @@ async def serving(table: pa.Table = TABLE, kind: type[Service] = Service, **sett
     """A server of one table, `numbers`, whose token is `TOKEN` unless said otherwise."""
     chosen = Settings(**{"token": TOKEN, **settings})
     with lf.DataFlow(table) as flow:
-        async with hosting(make_app({}, chosen, service=kind({"numbers": flow}, chosen))) as server:
+        async with hosting({}, chosen, kind({"numbers": flow}, chosen)) as server:
             yield server

@@ -17,6 +17,7 @@ from urllib.parse import urlencode
 import pyarrow as pa
 import pyarrow.parquet
 import pytest
+from tornado.httputil import HTTPHeaders
 
 import lazyflow as lf
 from lazyflow.client import Client, connect
@@ -42,7 +43,7 @@ class Answer:
     """What came back: `whole` says whether the server said that this is the end."""
 
     status: int
-    headers: dict[str, str]
+    headers: HTTPHeaders
     body: bytes
     whole: bool
 
@@ -53,9 +54,9 @@ class Reader:
     def __init__(self, streams: tuple[asyncio.StreamReader, asyncio.StreamWriter]) -> None:
         self.reader, self.writer = streams
 
-    async def head(self) -> tuple[int, dict[str, str]]:
+    async def head(self) -> tuple[int, HTTPHeaders]:
         first, *rest = (await self._within(self.reader.readuntil(b"\r\n\r\n"))).decode().strip().split("\r\n")
-        return int(first.split()[1]), dict(line.split(": ", 1) for line in rest)
+        return int(first.split()[1]), HTTPHeaders(dict(line.split(": ", 1) for line in rest))
 
     async def part(self) -> bytes:
         """One part, empty at the end; IncompleteReadError or ConnectionError where it broke off."""
@@ -69,7 +70,7 @@ class Reader:
             return Answer(status, headers, body, True)
         return await self.rest(status, headers)
 
-    async def rest(self, status: int = 200, headers: dict[str, str] | None = None) -> Answer:
+    async def rest(self, status: int = 200, headers: HTTPHeaders | None = None) -> Answer:
         """The parts that come, after the head."""
         parts, whole = [], True
         try:
@@ -77,7 +78,7 @@ class Reader:
                 parts.append(part)
         except (asyncio.IncompleteReadError, ConnectionError):
             whole = False
-        return Answer(status, headers or {}, b"".join(parts), whole)
+        return Answer(status, headers or HTTPHeaders(), b"".join(parts), whole)
 
     async def _within(self, reading: Any) -> Any:
         return await asyncio.wait_for(reading, PATIENCE)
@@ -130,6 +131,7 @@ def is_far(query: Query) -> bool:
 # What it holds
 
 
+@pytest.mark.usefixtures("door")
 @pytest.mark.parametrize("state", [lf.State(), VIEW, lf.State(search="nowhere")], ids=["all", "view", "none"])
 def test_a_download_is_the_view(harness: Harness, state: lf.State, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
@@ -172,7 +174,7 @@ def test_every_type_is_written(layout: Any) -> None:
             for text, value in zip(found, values, strict=True):
                 _check_text(text, value)
         else:
-            table = table_of(Answer(200, {}, body, True), format)
+            table = table_of(Answer(200, HTTPHeaders(), body, True), format)
             assert table.schema == rows.schema
             assert table["x"].equals(rows["x"]) or str(table["x"]) == str(rows["x"]), "NaN is not equal to itself"
 
@@ -203,6 +205,7 @@ def test_text_in_csv_is_what_it_was() -> None:
 # What happens meanwhile
 
 
+@pytest.mark.usefixtures("door")
 def test_a_newer_state_does_not_mix_into_a_download(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
 
@@ -223,6 +226,7 @@ def test_a_newer_state_does_not_mix_into_a_download(harness: Harness, monkeypatc
     run(main())
 
 
+@pytest.mark.usefixtures("door")
 def test_who_goes_stops_the_query(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -254,6 +258,7 @@ async def far_visit(control: Any) -> Visit:
     return visit
 
 
+@pytest.mark.usefixtures("door")
 def test_what_breaks_in_the_middle_has_no_end(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -278,6 +283,7 @@ def test_what_breaks_in_the_middle_has_no_end(
     run(main())
 
 
+@pytest.mark.usefixtures("door")
 def test_files_that_change_break_a_download_off(
     harness: Harness, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -301,6 +307,7 @@ def test_files_that_change_break_a_download_off(
     run(main())
 
 
+@pytest.mark.usefixtures("door")
 def test_the_end_of_the_server_breaks_a_download_off(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
 
@@ -318,6 +325,7 @@ def test_the_end_of_the_server_breaks_a_download_off(harness: Harness, monkeypat
     run(main())
 
 
+@pytest.mark.usefixtures("door")
 def test_a_session_with_a_download_does_not_expire(harness: Harness, monkeypatch: pytest.MonkeyPatch) -> None:
     small_parts(monkeypatch)
 
@@ -348,6 +356,7 @@ async def sql_of(client: Client) -> str:
     return await asyncio.wait_for(client.sql(), PATIENCE)
 
 
+@pytest.mark.usefixtures("door")
 def test_the_view_as_sql(harness: Harness) -> None:
     async def main() -> None:
         with lf.DataFlow(harness.source(PLAIN), backend=harness.backend()) as flow:

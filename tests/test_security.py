@@ -32,9 +32,9 @@ from lazyflow.cli import main
 from lazyflow.protocol import InitialState, SqlFrame, StatsUpdate
 from lazyflow.server import Access, make_app
 from lazyflow.server.guarded import HEADERS
-from lazyflow.server.socket import Socket
 from lazyflow.service import Service
 from lazyflow.settings import Settings
+from tests.doors import door
 from tests.serving import TOKEN, UPGRADE, Server, hosting, serving, until, until_frame
 from tests.wire import PATIENCE, next_frame
 
@@ -58,10 +58,15 @@ def in_loop(test: Any) -> Any:
     return run
 
 
+def at_each_door(test: Any) -> Any:
+    """Run a test in an event loop of its own, once for each door of the server."""
+    return pytest.mark.usefixtures("door")(in_loop(test))
+
+
 # The token
 
 
-@in_loop
+@at_each_door
 async def test_without_the_token_nothing_but_health_is_answered() -> None:
     async with serving() as server:
         for path in (*FILES, "/download", "/download?session=x", "/nowhere"):
@@ -76,10 +81,10 @@ async def test_without_the_token_nothing_but_health_is_answered() -> None:
             assert (await server.get(path, BEARER)).status == 200
 
 
-@in_loop
+@at_each_door
 async def test_a_wrong_token_is_refused() -> None:
     async with serving() as server:
-        right = {"Cookie": f"lazyflow-{server.port}={server.app.settings['access'].cookie}"}
+        right = {"Cookie": f"lazyflow-{server.port}={server.access.cookie}"}
         assert (await server.get("/", right)).status == 200
         for wrong in ("", "x", TOKEN[:-1], TOKEN + "x", TOKEN.upper(), "%ff%00", "é"):
             quoted = wrong.replace("é", "%C3%A9")
@@ -92,7 +97,7 @@ async def test_a_wrong_token_is_refused() -> None:
         assert (await server.upgrade("/ws", {"Cookie": "lazyflow-1=" + right["Cookie"].split("=")[1]})).status == 401
 
 
-@in_loop
+@at_each_door
 async def test_the_token_is_taken_from_the_address_and_the_header() -> None:
     async with serving() as server:
         assert (await server.get(f"/page.js?token={TOKEN}")).status == 200
@@ -102,7 +107,7 @@ async def test_the_token_is_taken_from_the_address_and_the_header() -> None:
         assert (await server.upgrade(f"/ws?token={TOKEN}")).status == 101
 
 
-@in_loop
+@at_each_door
 async def test_a_token_in_the_address_becomes_a_cookie() -> None:
     async with serving() as server:
         answer = await server.get(f"/?source=a%26b&token={TOKEN}&session=x+y")
@@ -152,7 +157,7 @@ def test_beyond_loopback_a_token_is_needed(host: str) -> None:
 # Hosts and origins
 
 
-@in_loop
+@at_each_door
 async def test_a_foreign_host_is_refused() -> None:
     async with serving(allow_hosts=("data.example.org",)) as server:
         foreign = ["evil.example", f"evil.example:{server.port}", "127.0.0.1.evil.example", "x.localhost", "localhost."]
@@ -179,7 +184,7 @@ def test_where_every_address_is_bound_any_address_is_a_host_and_no_name() -> Non
     assert not here.host_allowed("192.168.1.3:8473")
 
 
-@in_loop
+@at_each_door
 async def test_a_foreign_origin_is_refused() -> None:
     async with serving(allow_origins=("https://App.example.org/",)) as server:
         own = f"127.0.0.1:{server.port}"
@@ -208,7 +213,7 @@ async def test_a_foreign_origin_is_refused() -> None:
         assert (await server.upgrade("/ws", forwarded)).status == 403
 
 
-@in_loop
+@at_each_door
 async def test_a_foreign_origin_is_refused_whatever_else_the_browser_says() -> None:
     async with serving() as server:
         for site in ("same-origin", "none", "same-site", "cross-site"):
@@ -249,13 +254,13 @@ async def _answers(server: Server) -> list[tuple[int, Any]]:
         (404, await server.get("/../../etc/passwd", BEARER)),
         (404, await server.get("/page.html", BEARER)),
         (405, await server.get("/", BEARER, "POST")),
-        (405, await server.get("/", BEARER, "BREW")),
+        (405, await server.get("/", BEARER, "PURGE")),
         (500, await server.get("/tables", BEARER)),
         (101, await server.upgrade("/ws", BEARER)),
     ]  # fmt: skip
 
 
-@in_loop
+@at_each_door
 async def test_every_answer_has_the_headers() -> None:
     async with serving(kind=Broken) as server:
         for status, answer in await _answers(server):
@@ -272,7 +277,7 @@ async def test_every_answer_has_the_headers() -> None:
     assert set(HEADERS) >= {"X-Content-Type-Options", "Referrer-Policy", "X-Frame-Options", "Cache-Control"}
 
 
-@in_loop
+@at_each_door
 async def test_failures_tell_nothing_of_the_inside() -> None:
     async with serving(kind=Broken) as server:
         for status, answer in await _answers(server):
@@ -285,17 +290,17 @@ async def test_failures_tell_nothing_of_the_inside() -> None:
                 assert answer.headers["Content-Type"].startswith("text/")
 
 
-@in_loop
+@at_each_door
 async def test_a_download_is_answered_like_everything_else() -> None:
     name = '../a"b\r\nX-Evil: 1\r\n'
     with lf.DataFlow(pa.table({"x": [1]})) as flow:
-        async with hosting(make_app({name: flow}, Settings(token=TOKEN))) as server:
+        async with hosting({name: flow}, Settings(token=TOKEN)) as server:
             client = await server.connect()
             joined = await until_frame(client, lambda header: isinstance(header, InitialState))
             path = f"/download?session={joined.session}"  # type: ignore[union-attr]
             answer = await server.get(path, BEARER)
             expected = [(answer, 200), (await server.get(path), 401)]
-            cookie = {"Cookie": f"lazyflow-{server.port}={server.app.settings['access'].cookie}"}
+            cookie = {"Cookie": f"lazyflow-{server.port}={server.access.cookie}"}
             expected.append((await server.get(path, cookie), 200))
             for query, status in (("", 400), ("?session=nowhere", 404), ("?session=..%2F..%2Fetc", 404)):
                 expected.append((await server.get(f"/download{query}", BEARER), status))
@@ -311,12 +316,12 @@ async def test_a_download_is_answered_like_everything_else() -> None:
             client.close()
 
 
-@in_loop
+@at_each_door
 async def test_sql_does_not_say_where_files_lie(tmp_path: Path) -> None:
     pa.parquet.write_table(LONG.slice(0, 3), tmp_path / "secret.parquet")
     with lf.DataFlow(tmp_path / "secret.parquet", backend="duckdb") as flow:
         assert "secret" in flow.compile(lf.State()).sql()
-        async with hosting(make_app({"long": flow}, Settings(token=TOKEN))) as server:
+        async with hosting({"long": flow}, Settings(token=TOKEN)) as server:
             client = await server.connect()
             await until_frame(client, lambda header: isinstance(header, InitialState))
             client.write_message('{"type": "sql_request", "generation": 1, "request": 1}')
@@ -326,13 +331,13 @@ async def test_sql_does_not_say_where_files_lie(tmp_path: Path) -> None:
             client.close()
 
 
-@in_loop
+@at_each_door
 async def test_the_log_does_not_have_the_token(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.DEBUG)
     async with serving(kind=Broken) as server:
         for path in (*ROUTES, "/ws"):
             for query in (f"token={TOKEN}", f"a=b&%74oken={TOKEN}", f"token={TOKEN}x&token={TOKEN}"):
-                for method in ("GET", "POST", "BREW"):
+                for method in ("GET", "POST", "PURGE"):
                     await server.get(f"{path}?{query}", method=method)
                 await server.upgrade(f"{path}?{query}")
                 await server.upgrade(f"{path}?{query}", {"Host": "evil.example"})
@@ -346,7 +351,7 @@ async def test_the_log_does_not_have_the_token(caplog: pytest.LogCaptureFixture)
 
 
 @built
-@in_loop
+@at_each_door
 async def test_a_nonce_for_styles_is_of_one_page_alone() -> None:
     async with serving() as server:
         nonces = []
@@ -403,7 +408,7 @@ def _send_too_much(port: int) -> bytes:
         return answered
 
 
-@in_loop
+@at_each_door
 async def test_a_message_too_long_ends_its_connection_alone() -> None:
     async with serving() as server:
         neighbour = await server.connect()
@@ -418,12 +423,12 @@ async def test_a_message_too_long_ends_its_connection_alone() -> None:
 def _sockets() -> int:
     """How many websockets the server still has in memory."""
     gc.collect()
-    return sum(isinstance(thing, Socket) for thing in gc.get_objects())
+    return sum(isinstance(thing, door().kind) for thing in gc.get_objects())
 
 
-@in_loop
+@at_each_door
 async def test_a_client_that_does_not_read_is_dropped() -> None:
-    async with serving(LONG, client_timeout=0.2, session_expiry=0.0) as server:
+    async with serving(LONG, client_timeout=0.2, session_expiry=0.0, ping_interval=0.2) as server:
         join = "?join=%7B%22window%22:[0,10000]%7D"
         first = await server.connect()  # what is kept once for all is there before memory is measured
         await until_frame(first, lambda header: isinstance(header, StatsUpdate) and header.final)
@@ -436,7 +441,8 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
             await until(lambda: server.service.client_count == 1)
             await until(lambda: _sockets() == 1)
             await until(lambda: server.service.session_count == 1)
-            await until(lambda: gc.collect() >= 0 and tracemalloc.get_traced_memory()[0] < before + 2_000_000)
+            if door().cuts_off:
+                await until(lambda: gc.collect() >= 0 and tracemalloc.get_traced_memory()[0] < before + 2_000_000)
         finally:
             tracemalloc.stop()
         for peer in peers:
@@ -446,7 +452,7 @@ async def test_a_client_that_does_not_read_is_dropped() -> None:
         first.close()
 
 
-@in_loop
+@at_each_door
 async def test_messages_beyond_the_rate_wait_and_none_is_lost() -> None:
     count, rate = 120, 100.0
     async with serving(max_messages_per_second=rate, ping_interval=0.1) as server:
@@ -458,7 +464,7 @@ async def test_messages_beyond_the_rate_wait_and_none_is_lost() -> None:
         answered = []
         while len(answered) < 2 * rate + count:
             frame = await next_frame(client)
-            assert frame is not None
+            assert frame is not None, (client.close_code, client.close_reason)
             if getattr(frame.header, "code", None) == "unknown_generation":
                 answered.append(frame.header.request)  # type: ignore[union-attr]
         assert answered == list(range(len(answered)))
@@ -466,7 +472,7 @@ async def test_messages_beyond_the_rate_wait_and_none_is_lost() -> None:
         client.close()
 
 
-@in_loop
+@at_each_door
 async def test_a_client_that_is_gone_without_a_word_is_noticed() -> None:
     async with serving(ping_interval=0.2) as server:
         answering = await server.connect()
@@ -480,7 +486,7 @@ async def test_a_client_that_is_gone_without_a_word_is_noticed() -> None:
         answering.close()
 
 
-@in_loop
+@at_each_door
 async def test_a_client_that_is_made_to_wait_is_not_taken_for_dead() -> None:
     async with serving(ping_interval=0.1, max_messages_per_second=2) as server:
         client = await server.connect()
@@ -490,7 +496,7 @@ async def test_a_client_that_is_made_to_wait_is_not_taken_for_dead() -> None:
         client.close()
 
 
-@in_loop
+@at_each_door
 async def test_there_are_no_more_sessions_and_clients_than_allowed() -> None:
     async with serving(max_sessions=1, max_clients=2) as server:
         first = await server.connect()
@@ -527,7 +533,7 @@ def _raw_download(port: int, session: str) -> socket.socket:
     return peer
 
 
-@in_loop
+@at_each_door
 async def test_there_are_no_more_downloads_than_allowed() -> None:
     async with serving(LONG, max_downloads=1) as server:
         client = await server.connect()
@@ -542,7 +548,7 @@ async def test_there_are_no_more_downloads_than_allowed() -> None:
         client.close()
 
 
-@in_loop
+@at_each_door
 async def test_a_download_that_is_not_read_is_dropped() -> None:
     async with serving(LONG, client_timeout=0.2) as server:
         client = await server.connect()
@@ -553,7 +559,7 @@ async def test_a_download_that_is_not_read_is_dropped() -> None:
         client.close()
 
 
-@in_loop
+@at_each_door
 async def test_a_websocket_is_not_compressed() -> None:
     async with serving() as server:
         answer = await server.upgrade("/ws", {**BEARER, "Sec-WebSocket-Extensions": "permessage-deflate"})
@@ -561,7 +567,7 @@ async def test_a_websocket_is_not_compressed() -> None:
         assert "Sec-WebSocket-Extensions" not in answer.headers
 
 
-@in_loop
+@at_each_door
 async def test_a_refused_websocket_opens_no_session() -> None:
     async with serving() as server:
         with pytest.raises(HTTPClientError, match="403"):

@@ -13,17 +13,14 @@ from typing import Any
 from urllib.parse import quote
 
 from tornado.httpclient import HTTPRequest
-from tornado.httpserver import HTTPServer
-from tornado.netutil import bind_sockets
-from tornado.web import Application
 from tornado.websocket import WebSocketClientConnection, websocket_connect
 
 from lazyflow import DataFlow
 from lazyflow.protocol import Frame
-from lazyflow.server import close_app, make_app
 from lazyflow.service import Service
 from lazyflow.settings import Settings
 from lazyflow.testing import control
+from tests.doors import door
 
 PATIENCE = 3 * control.PATIENCE
 """Seconds after which a test that waits for what does not come has failed; no test needs them to pass."""
@@ -50,26 +47,11 @@ class Server:
 
 
 @asynccontextmanager
-async def listening(app: Application) -> AsyncIterator[int]:
-    """The application on a free port, until the block ends; the port."""
-    server = HTTPServer(app)
-    sockets = bind_sockets(0, "127.0.0.1")
-    server.add_sockets(sockets)
-    try:
-        yield sockets[0].getsockname()[1]
-    finally:
-        server.stop()
-        await close_app(app)
-        await server.close_all_connections()
-
-
-@asynccontextmanager
 async def serving(flows: Mapping[str, DataFlow] | DataFlow, **settings: Any) -> AsyncIterator[Server]:
     """A server over these tables, until the block ends."""
     named = {"table": flows} if isinstance(flows, DataFlow) else flows
-    app = make_app(named, Settings(**settings))
-    async with listening(app) as port:
-        yield Server(f"127.0.0.1:{port}", app.settings["access"].token, app.settings["service"])
+    async with door().listening(named, Settings(**settings), None) as behind:
+        yield Server(f"127.0.0.1:{behind.port}", behind.access.token, behind.service)
 
 
 async def next_frame(connection: WebSocketClientConnection) -> Frame | None:

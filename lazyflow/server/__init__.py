@@ -1,6 +1,6 @@
 """The live service over HTTP and websockets: `docs/server.md`; who may use it: `docs/security.md`.
 
-Importing this package does not load tornado; its functions do.
+Importing this package does not load tornado; the functions for it do.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from tornado.web import Application
 
     from lazyflow.dataflow import DataFlow
+    from lazyflow.server.asgi import ASGIApp
     from lazyflow.service import Service
 
-__all__ = ["Access", "close_app", "handlers", "make_app", "needs_tornado"]
+__all__ = ["Access", "close_app", "handlers", "make_app", "make_asgi_app", "needs_tornado"]
 
 
 def make_app(
@@ -79,6 +80,38 @@ def handlers(service: Service, access: Access, prefix: str = "") -> list[URLSpec
 async def close_app(app: Application) -> None:
     """End the sessions of `make_app`'s application: clients are told, and dropped where they do not answer."""
     await import_module("lazyflow.server.app").close_app(app)
+
+
+def make_asgi_app(
+    flows: Mapping[str, DataFlow], settings: Settings | None = None, *, service: Service | None = None
+) -> ASGIApp:
+    """An ASGI application that serves tables: for Uvicorn, or to mount in an application of Starlette's or FastAPI's.
+
+    It answers what `make_app`'s answers, by the same code; it needs no package beyond what runs it. Which bounds are
+    those of the server that runs it: `docs/server.md`.
+
+    Parameters
+    ----------
+    flows
+        Name of a table -> its flow. They stay the caller's, who closes them.
+    settings
+        Bounds, times, and who may connect. Its `host` is to be the address that is listened at.
+    service
+        The sessions, where they are made elsewhere; `flows` is not used then, and it serves one event loop.
+
+    Returns
+    -------
+    ASGIApp
+        Its `access.token` is the token, its `service` the sessions. These end with the server, also where it is
+        mounted; `close` ends them before.
+
+    Raises
+    ------
+    InvalidInput
+        If it would serve other machines without a token.
+    """
+    app: ASGIApp = import_module("lazyflow.server.asgi").ASGIApp(flows, settings, service)
+    return app
 
 
 def needs_tornado() -> None:

@@ -12,9 +12,9 @@ from tornado.web import Application
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.server.access import Access
-from lazyflow.server.handlers import Download, Page
 from lazyflow.server.pages import DOWNLOAD, PAGES, SOCKET
 from lazyflow.server.socket import Socket
+from lazyflow.server.web import Download, Page
 from lazyflow.service import Service
 from lazyflow.settings import Settings
 

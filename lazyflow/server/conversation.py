@@ -117,6 +117,16 @@ class Conversation:
         else:
             await self._peer.close(code, _short(reason))
 
+    async def probe(self) -> None:
+        """Send something now and then, though there is no news: only so does who does not read become known.
+
+        For peers whose `send` is done before the frame was taken, and waits for the one before.
+        """
+        while True:
+            await asyncio.sleep(self._settings.ping_interval)
+            if isinstance(self._joined, Client):
+                self._joined.repeat()
+
     def forget(self) -> None:
         """The websocket has ended: a session is too much to be kept with what is left of it."""
         self._joined = None

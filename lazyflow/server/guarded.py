@@ -71,7 +71,7 @@ def check(access: Access, request: Request, needs_token: bool = True) -> None:
     Raises
     ------
     Problem
-        403 or 401.
+        403, 401, or 405 where it is no GET.
     """
     if not access.host_allowed(request.host):
         raise Problem(403, "host not allowed (--allow-hosts)")
@@ -79,6 +79,8 @@ def check(access: Access, request: Request, needs_token: bool = True) -> None:
         raise Problem(403, "origin not allowed (--allow-origins)")
     if needs_token and not access.admits(request.token, request.cookie):
         raise Problem(401, "no token, or a wrong one")
+    if request.method != "GET":
+        raise Problem(405)
 
 
 def answered(request: Request, act: Callable[[], T]) -> T | Answer:

@@ -31,11 +31,11 @@ def answer(service: Service, access: Access, request: Request) -> Answer:
 
     def act() -> Answer:
         check(access, request, request.path not in _WITHOUT_TOKEN)
+        if request.path == SOCKET:
+            raise Problem(400, hint="here is a websocket")
         page = PAGES.get(request.path)
         if page is None:
             raise Problem(404)
-        if request.method != "GET":
-            raise Problem(405)
         return page(service, access, request)
 
     return answered(request, act)

@@ -8,7 +8,7 @@ from tornado.websocket import WebSocketClosedError, WebSocketHandler, WebSocketP
 
 from lazyflow.server.access import Access
 from lazyflow.server.conversation import Conversation, PeerGone
-from lazyflow.server.handlers import Guarded, taken
+from lazyflow.server.web import Guarded, taken
 from lazyflow.service import Service
 
 

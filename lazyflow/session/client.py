@@ -88,7 +88,7 @@ class Client:
         self._rows_request: int | None = None
         self._moved = 0
         self._version = 0
-        self._row_count: dict[str, int] = {}
+        self._row_count: dict[str, int] | None = {}
         self._failure_sent = False
         self._computed: list[int] = []
         self._sql: deque[tuple[int | None, str]] = deque(maxlen=_ERRORS_KEPT)
@@ -243,6 +243,11 @@ class Client:
         """There may be something to send."""
         self._wakeup.set()
 
+    def repeat(self) -> None:
+        """Send again what is known of the numbers of rows, so that it turns out whether the client reads."""
+        self._row_count = None
+        self.wake()
+
     def forget_rows(self) -> None:
         """A newer state was accepted: rows of the older one are not sent any more."""
         self._rows = self._passing = None
@@ -296,7 +301,7 @@ class Client:
             return Frame(SqlFrame(generation=current.generation, request=request, sql=sql))
         if self._row_count != current.row_count:
             self._row_count = dict(current.row_count)
-            return Frame(RowCountFrame(generation=current.generation, row_count=self._row_count))
+            return Frame(RowCountFrame(generation=current.generation, row_count=dict(current.row_count)))
         if self._version < current.board.version or self._computed:
             return self._stats_update(current)
         if current.failure is not None and not self._failure_sent:
@@ -337,7 +342,7 @@ class Client:
             "schema": current.schema,
             "window": rows.wanted.window if rows.error is None else None,
             "columns": rows.wanted.columns,
-            "row_count": self._row_count,
+            "row_count": dict(current.row_count),
             "statistics": cells,
             "progress": current.board.progress,
             "complete": current.board.complete,
