@@ -6,14 +6,19 @@ import asyncio
 import logging
 import secrets
 from collections.abc import AsyncGenerator, Mapping
+from importlib import import_module
+from typing import TYPE_CHECKING
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.formats import FileFormat
-from lazyflow.protocol import CLOSE_CODES, Join, Refused
+from lazyflow.protocol import CLOSE_CODES, Join, Outcome, Refused
 from lazyflow.session import Client, Session
 from lazyflow.settings import Settings
 from lazyflow.state import State
 from lazyflow.threads import dismiss_idle
+
+if TYPE_CHECKING:
+    from lazyflow.metrics import Metrics
 
 log = logging.getLogger("lazyflow.service")
 
@@ -31,6 +36,11 @@ class Service:
     settings
         Bounds and times.
 
+    Attributes
+    ----------
+    metrics
+        What it measures of itself since `measure`, else None.
+
     Examples
     --------
     >>> import pyarrow as pa
@@ -47,6 +57,7 @@ class Service:
 
     def __init__(self, flows: Mapping[str, DataFlow], settings: Settings | None = None) -> None:
         self.settings = settings or Settings()
+        self.metrics: Metrics | None = None
         self._flows = dict(flows)
         self._turns = {name: asyncio.Semaphore(1) for name in flows}
         self._sessions: dict[str, Session] = {}
@@ -72,6 +83,20 @@ class Service:
     def download_count(self) -> int:
         """How many downloads are under way."""
         return sum(session.downloads for session in self._sessions.values())
+
+    def measure(self) -> None:
+        """Measure from now on, if it does not yet, and if Prometheus' client library is installed."""
+        if self.metrics is not None:
+            return
+        try:
+            made = import_module("lazyflow.metrics").Metrics
+        except ImportError:
+            return
+        self.metrics = made(lambda: self.session_count, lambda: self.client_count, lambda: self.download_count)
+
+    def _ended(self, table: str, outcome: Outcome) -> None:
+        if self.metrics is not None:
+            self.metrics.change_ended(table, outcome)
 
     def join(self, join: Join) -> Client:
         """A client of a session: of the one that it names, else of a new one.
@@ -133,7 +158,7 @@ class Service:
             raise Refused("too_many_sessions")
         name = secrets.token_urlsafe(16)
         flow = self._flows[source].fork(statistic_budget=self.settings.statistic_budget)
-        session = Session(flow, name, source, self.settings, self._turns[source], self._left)
+        session = Session(flow, name, source, self.settings, self._turns[source], self._left, self._ended)
         try:
             client = Client(session, join)
         except BaseException:

@@ -585,6 +585,13 @@ MUTANTS = (
         ("tests/test_asgi.py::test_it_is_mounted_in_an_application_of_somebody_else",),
     ),
     Mutant(
+        "changes are not measured",
+        "lazyflow/session/session.py",
+        "        self._when_ended(self.source, outcome)\n",
+        "",
+        ("tests/test_metrics.py::test_changes_are_counted_by_how_they_end_and_how_long_they_took",),
+    ),
+    Mutant(
         "an app's mistake fails the query that it is in",
         "lazyflow/statistics/queries.py",
         "            except StatisticError as error:\n                settled = Cell(error=error)\n",

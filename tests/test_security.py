@@ -39,7 +39,7 @@ from tests.serving import TOKEN, UPGRADE, Server, hosting, serving, until, until
 from tests.wire import PATIENCE, next_frame
 
 ROOT = Path(__file__).parent.parent
-FILES = ("/", "/page.js", "/viewer.js", "/page.css", "/favicon.ico", "/tables")
+FILES = ("/", "/page.js", "/viewer.js", "/page.css", "/favicon.ico", "/tables", "/metrics")
 ROUTES = (*FILES, "/download", "/healthz", "/nowhere")
 built = pytest.mark.skipif(not viewer.is_built(), reason=viewer.HOW_TO_BUILD)
 BEARER = {"Authorization": f"Bearer {TOKEN}"}

@@ -24,6 +24,7 @@ _FAREWELL = 2.0
 
 def handlers(service: Service, access: Access, prefix: str, sockets: set[Socket]) -> list[URLSpec]:
     """The routes; see `lazyflow.server.handlers`."""
+    service.measure()
     shared: dict[str, Any] = {"service": service, "access": access}
 
     def at(path: str, handler: type, **more: Any) -> URLSpec:

@@ -77,6 +77,7 @@ class ASGIApp:
         if self._loop is not None and self._again is not None:
             self.service = self._again()
             self._conversations.clear()
+        self.service.measure()
         self._loop = loop
         self._end = self._until_the_end()
         await anext(self._end)

@@ -67,6 +67,7 @@ class Conversation:
         self._compresses = False
         self._threads = Threads()
         self._waits = 0
+        self._code = 1000
 
     @property
     def busy(self) -> bool:
@@ -92,6 +93,7 @@ class Conversation:
         """Hand a message on. While this waits, nothing further is to be read, so that TCP makes the client wait."""
         most = self._settings.max_message_bytes
         if len(message) > most or (isinstance(message, str) and len(message.encode()) > most):
+            self._code = TOO_LONG
             await self._peer.close(TOO_LONG, "message too big")
             return
         delay = self._rate.delay(asyncio.get_running_loop().time())
@@ -108,14 +110,20 @@ class Conversation:
             code, reason = await self._send_all()
         except TimeoutError:
             # The peer reads nothing, so it will not answer a closing handshake either.
+            self._code = DID_NOT_READ
             self._peer.abort()
         except PeerGone:
             pass
         except Exception:
             log.exception("a client could not be served")
+            self._code = BROKEN
             await self._peer.close(BROKEN, CLOSE_CODES[BROKEN])
         else:
+            self._code = code
             await self._peer.close(code, _short(reason))
+        finally:
+            if self._service.metrics is not None:
+                self._service.metrics.client_ended(self._code)
 
     async def probe(self) -> None:
         """Send something now and then, though there is no news: only so does who does not read become known.
@@ -159,6 +167,10 @@ class Conversation:
                 await self._peer.send(data)
         finally:
             self._waits -= 1
+        if self._service.metrics is not None:
+            self._service.metrics.sent(str(frame.header.__struct_config__.tag), len(data))
+            if isinstance(frame.header, ErrorFrame):
+                self._service.metrics.failed(frame.header.code)
 
 
 def _short(reason: str) -> str:

@@ -84,6 +84,13 @@ def _health(service: Service, access: Access, request: Request) -> Answer:
     })  # fmt: skip
 
 
+def _metrics(service: Service, access: Access, request: Request) -> Answer:
+    """What the service measures of itself, in Prometheus' text form."""
+    if service.metrics is None:
+        raise Problem(404, hint='for metrics, pip install "lazyflow[metrics]"')
+    return Answer(200, {"Content-Type": service.metrics.content_type}, service.metrics.text())
+
+
 def _json(value: object) -> Answer:
     return Answer(200, {"Content-Type": "application/json; charset=utf-8"}, json.dumps(value).encode())
 
@@ -96,6 +103,7 @@ PAGES: Mapping[str, Page] = {
     "/favicon.ico": _file("favicon.svg"),
     "/tables": _tables,
     "/healthz": _health,
+    "/metrics": _metrics,
 }
 _WITHOUT_TOKEN = frozenset({"/healthz"})
 DOWNLOAD, SOCKET = "/download", "/ws"

@@ -56,6 +56,8 @@ class Session:
         Held while a change is compiled: the sessions of a source have their turn one after the other.
     when_left
         Called with the session after a client left, and when the session broke.
+    when_ended
+        Called with the name of the table and what came of it once a change is over.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class Session:
         settings: Settings,
         turns: asyncio.Semaphore,
         when_left: Callable[[Session], None],
+        when_ended: Callable[[str, Outcome], None],
     ) -> None:
         self.name = name
         self.source = source
@@ -77,6 +80,7 @@ class Session:
         self._views = Views(flow, name, source, settings.max_columns)
         self._turns = turns
         self._when_left = when_left
+        self._when_ended = when_ended
         self._numbers = itertools.count(1)
         self._changes: list[Change] = []
         self._changes_wait = asyncio.Event()
@@ -287,8 +291,11 @@ class Session:
 
     def _end(self, current: Current | None, how: Literal["final", "superseded", "error", "closed"]) -> None:
         outcome = current.end(how) if current is not None else None
-        if outcome is not None and outcome.ended == "superseded":
+        if outcome is None:
+            return
+        if outcome.ended == "superseded":
             self.superseded.append(outcome)
+        self._when_ended(self.source, outcome)
 
     def _wake(self) -> None:
         for client in self.clients:
