@@ -585,6 +585,13 @@ MUTANTS = (
         ("tests/test_asgi.py::test_it_is_mounted_in_an_application_of_somebody_else",),
     ),
     Mutant(
+        "who goes before anything was sent stays",
+        "lazyflow/server/conversation.py",
+        "            self._joined.leave()\n",
+        "            pass\n",
+        ("tests/test_server.py::test_who_goes_before_anything_was_sent_leaves",),
+    ),
+    Mutant(
         "changes are not measured",
         "lazyflow/session/session.py",
         "        self._when_ended(self.source, outcome)\n",

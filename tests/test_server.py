@@ -34,6 +34,7 @@ from lazyflow import viewer
 from lazyflow.cli import main
 from lazyflow.protocol import CLOSE_CODES, ErrorFrame, InitialState, StateFrame
 from lazyflow.server import Access, handlers
+from lazyflow.server.conversation import Conversation, PeerGone
 from lazyflow.service import Service
 from lazyflow.settings import Settings
 from lazyflow.show.demo import demo_backends
@@ -131,6 +132,34 @@ async def test_what_a_client_says_in_the_same_breath_is_heard() -> None:
         async with asyncio.timeout(PATIENCE):
             await reader.readuntil(b'"request":5')
         writer.close()
+
+
+class Gone:
+    """The end of a websocket whose client went at once."""
+
+    async def send(self, data: bytes) -> None:
+        raise PeerGone
+
+    async def close(self, code: int, reason: str) -> None:
+        pass
+
+    def abort(self) -> None:
+        pass
+
+
+@in_loop
+async def test_who_goes_before_anything_was_sent_leaves() -> None:
+    with lf.DataFlow(TABLE) as flow:
+        service = Service({"numbers": flow})
+        conversation = Conversation(service, Gone())
+        conversation.join(None)
+        serving = asyncio.create_task(conversation.serve())
+        assert service.client_count == 1
+        serving.cancel()  # it has not begun
+        conversation.leave()
+        assert service.client_count == 0
+        await asyncio.gather(serving, return_exceptions=True)
+        await service.close()
 
 
 class Broken(Service):

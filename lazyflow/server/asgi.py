@@ -166,7 +166,7 @@ class ASGIApp:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-            conversation.forget()
+            conversation.leave()
 
 
 async def _read(receive: Receive, conversation: Conversation) -> None:

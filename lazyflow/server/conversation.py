@@ -55,7 +55,7 @@ class _Refusal(NamedTuple):
 
 
 class Conversation:
-    """One client: `join`, then `serve` and, meanwhile, `receive`."""
+    """One client: `join`, then `serve` and, meanwhile, `receive`; in the end `leave`."""
 
     def __init__(self, service: Service, peer: Peer) -> None:
         settings = service.settings
@@ -121,9 +121,6 @@ class Conversation:
         else:
             self._code = code
             await self._peer.close(code, _short(reason))
-        finally:
-            if self._service.metrics is not None:
-                self._service.metrics.client_ended(self._code)
 
     async def probe(self) -> None:
         """Send something now and then, though there is no news: only so does who does not read become known.
@@ -135,24 +132,28 @@ class Conversation:
             if isinstance(self._joined, Client):
                 self._joined.repeat()
 
-    def forget(self) -> None:
-        """The websocket has ended: a session is too much to be kept with what is left of it."""
-        self._joined = None
+    def leave(self) -> None:
+        """The websocket has ended, perhaps before `serve` began: let go of the session, and of it alone."""
+        if isinstance(self._joined, Client):
+            self._joined.leave()
+        self._joined = None  # a session is too much to be kept with what is left of the websocket
+        if self._service.metrics is not None:
+            self._service.metrics.client_ended(self._code)
 
     async def _send_all(self) -> tuple[int, str]:
         """Send frames until there are no more; with which code and reason it ends."""
-        assert self._joined is not None, "`join` comes first"
         if isinstance(self._joined, _Refusal):
             refusal = self._joined
             await self._send(refusal.frame)
             return refusal.code, refusal.reason
         client = self._joined
+        assert client is not None, "`join` comes first"
         try:
             async with aclosing(client.frames()) as frames:
                 async for frame in frames:
                     await self._send(frame)
         finally:
-            client.leave()
+            client.leave()  # the closing handshake may take its time
         return client.close_code, client.close_reason
 
     async def _send(self, frame: Frame) -> None:

@@ -64,11 +64,13 @@ class Socket(Guarded, WebSocketHandler):
         self._heard = True
 
     def on_close(self) -> None:
-        """Let go of everything; the conversation lets the client leave."""
+        """Let go of everything."""
         self._sockets.discard(self)
         for task in self._tasks:
             task.cancel()
         self._tasks.clear()
+        if self._conversation is not None:
+            self._conversation.leave()
         # Tornado's connection and this handler keep each other for a while; a session is too much to be kept with them.
         self._conversation = self._connection = None
 
