@@ -30,7 +30,7 @@ import lazyflow as lf
 from lazyflow import viewer
 from lazyflow.cli import main
 from lazyflow.protocol import InitialState, SqlFrame, StatsUpdate
-from lazyflow.server import Access, make_app
+from lazyflow.server import Access, make_app, make_asgi_app
 from lazyflow.server.guarded import HEADERS
 from lazyflow.service import Service
 from lazyflow.settings import Settings
@@ -141,10 +141,11 @@ def test_a_token_is_made_at_each_start() -> None:
     assert Access(Settings(token="mine")).token == "mine"
 
 
+@pytest.mark.parametrize("make", [make_app, make_asgi_app])
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.2", "example.org", "::ffff:10.0.0.1"])
-def test_beyond_loopback_a_token_is_needed(host: str) -> None:
+def test_beyond_loopback_a_token_is_needed(host: str, make: Any) -> None:
     with pytest.raises(lf.InvalidInput, match="--insecure"):
-        make_app({}, Settings(host=host, token=""))
+        make({}, Settings(host=host, token=""))
     assert Access(Settings(host=host)).token
     assert Access(Settings(host=host, token="", insecure=True)).admits(None, None)
     assert Access(Settings(host="127.0.0.1", token="")).admits(None, None)

@@ -11,7 +11,7 @@ import pytest
 import lazyflow as lf
 from lazyflow.protocol import ErrorFrame, Frame, RowCountFrame, RowsFrame, StateFrame, StatsUpdate
 from tests.browsing import Wire, browser, viewing
-from tests.test_security import in_loop
+from tests.test_security import at_each_door, in_loop
 from tests.viewer_data import CITIES, trips
 
 pytestmark = browser
@@ -31,7 +31,7 @@ def expect() -> Any:
     return expect
 
 
-@in_loop
+@at_each_door
 async def test_the_first_rows_are_there_before_any_statistic(expect: Any) -> None:
     held = Wire()
     held.holds = is_statistics

@@ -39,6 +39,7 @@ class ASGIApp:
 
     def __init__(self, flows: Mapping[str, DataFlow], settings: Settings | None, service: Service | None) -> None:
         self.service = Service(flows, settings) if service is None else service
+        self.service.measure()
         self.access = Access(settings or self.service.settings)
         self._again = (lambda: Service(flows, settings)) if service is None else None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -76,8 +77,8 @@ class ASGIApp:
             return
         if self._loop is not None and self._again is not None:
             self.service = self._again()
+            self.service.measure()
             self._conversations.clear()
-        self.service.measure()
         self._loop = loop
         self._end = self._until_the_end()
         await anext(self._end)
