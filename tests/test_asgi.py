@@ -15,13 +15,16 @@ from starlette.routing import Mount, Route
 
 import lazyflow as lf
 from lazyflow.client import Disconnected, connect
-from lazyflow.protocol import CLOSE_CODES, Refused
+from lazyflow.protocol import CLOSE_CODES, Join, Refused
 from lazyflow.server import make_asgi_app
 from lazyflow.server.asgi import ASGIApp
 from lazyflow.server.guarded import HEADERS
 from lazyflow.settings import Settings
+from lazyflow.testing.control import controlled
 from tests.doors import running
-from tests.serving import TABLE, TOKEN, Server
+from tests.drivers import HARNESSES
+from tests.serving import TABLE, TOKEN, Server, until
+from tests.test_download import PLAIN, far_visit, is_far, small_parts
 from tests.test_security import BEARER
 from tests.wire import PATIENCE, run
 
@@ -140,8 +143,12 @@ async def asked(explorer: ASGIApp, scope: dict[str, Any]) -> list[Any]:
     """What is said to a request, where nothing but the application is there."""
     said: list[Any] = []
 
+    asks = [{"type": f"{scope['type']}.connect"}]
+
     async def receive() -> dict[str, Any]:
-        return {"type": f"{scope['type']}.connect"}
+        if not asks:
+            await asyncio.Event().wait()
+        return asks.pop()
 
     async def send(message: Any) -> None:
         said.append(message)
@@ -166,3 +173,25 @@ def test_a_download_needs_a_protocol_in_which_its_end_is_said(flow: lf.DataFlow)
     assert b"HTTP/1.1" in body["body"]
     start, _ = run(asked(explorer, {**scope, "http_version": "2"}))
     assert start["status"] == 400, "it says no session"
+
+
+def test_a_download_that_the_server_cancels_stops(monkeypatch: pytest.MonkeyPatch) -> None:
+    small_parts(monkeypatch)
+
+    async def main() -> None:
+        with controlled(HARNESSES["duckdb"](), PLAIN) as (flow, control):
+            explorer = make_asgi_app({"trips": flow}, SETTINGS)
+            client = explorer.service.join(Join(body="json"))
+            await anext(client.frames())
+            control.hold(is_far)
+            query = f"session={client.session}&token={TOKEN}".encode()
+            download = {"type": "http", "method": "GET", "path": "/download", "query_string": query}
+            answering = asyncio.create_task(asked(explorer, download))
+            visit = await far_visit(control)
+            answering.cancel()
+            await until(lambda: visit.outcome == "stopped")
+            await asyncio.gather(answering, return_exceptions=True)
+            assert explorer.service.download_count == 0
+            client.leave()
+
+    run(main())

@@ -166,8 +166,8 @@ class ASGIApp:
         finally:
             for task in tasks:
                 task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
             conversation.leave()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _read(receive: Receive, conversation: Conversation) -> None:

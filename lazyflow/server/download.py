@@ -79,7 +79,10 @@ class Download:
             If it broke off: the connection is to be broken, so that nobody takes what came for the whole file.
         """
         self._task = asyncio.ensure_future(self._send())
-        await asyncio.wait({self._task})
+        try:
+            await asyncio.wait({self._task})
+        finally:
+            self.leave()  # also where this is cancelled
         if self._task.cancelled():
             log.info("a download was left by its reader")
         elif (error := self._task.exception()) is None:
