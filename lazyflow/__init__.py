@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from lazyflow.statistics.registry import Native, Statistic
     from lazyflow.statistics.results import Cell, Histogram, ScopeStatistics, Statistics
     from lazyflow.step import Step
+    from lazyflow.widget import explore
 
 __version__ = "0.1.0"
 
@@ -54,6 +55,7 @@ _LAZY = {
     "Statistics": "lazyflow.statistics.results",
     "Step": "lazyflow.step",
     "Update": "lazyflow.dataflow",
+    "explore": "lazyflow.widget",
 }
 
 __all__ = [
@@ -93,6 +95,7 @@ __all__ = [
     "UnknownName",
     "Update",
     "__version__",
+    "explore",
 ]
 
 

@@ -17,7 +17,6 @@ from urllib.parse import parse_qs, quote, urlencode, urlsplit, urlunsplit
 
 import msgspec
 
-from lazyflow import errors
 from lazyflow import protocol as wire
 from lazyflow.errors import BackendNotInstalled, InvalidInput, LazyflowError, Superseded
 from lazyflow.protocol import Frame, Join, Refused, Window
@@ -289,7 +288,7 @@ class Client:
         if frame is None or isinstance(frame.header, wire.ErrorFrame):
             connection.close()
             if frame is not None and isinstance(frame.header, wire.ErrorFrame):
-                raise _error(frame.header)
+                raise wire.exception_of(frame.header)
             raise Disconnected(connection.close_code, connection.close_reason or "the service said nothing")
         self._take(frame)
         self._end = None
@@ -397,7 +396,7 @@ class Client:
             case wire.ErrorFrame() if event.generation is not None and (
                 event.request is None or self.view.window is None
             ):
-                self.view = replace(self.view, error=_error(event))
+                self.view = replace(self.view, error=wire.exception_of(event))
 
     def _give_answers(self, event: wire.ServerMessage) -> None:
         last = getattr(event, "request", None) or 0
@@ -415,7 +414,7 @@ class Client:
                 case wire.RowsFrame() if generation is not None and number <= last:
                     asked.settle(self.view)
                 case wire.ErrorFrame() if number == last:
-                    asked.settle(_error(event))
+                    asked.settle(wire.exception_of(event))
                 case wire.ErrorFrame() if generation is not None and event.generation is not None and number < last:
                     asked.settle(Superseded("rows of another window were asked for since"))
 
@@ -429,7 +428,7 @@ class Client:
             case wire.SqlFrame() if number == event.request:
                 asked.settle(self.view)
             case wire.ErrorFrame() if number == event.request:
-                asked.settle(_error(event))
+                asked.settle(wire.exception_of(event))
 
 
 @asynccontextmanager
@@ -544,30 +543,6 @@ async def _connected(url: str, token: str | None, join: Join) -> WebSocketClient
         raise Disconnected(None, f"no service answers at {url}: {error}") from error
 
 
-_KINDS = {
-    wire.error_of(kind()).code: kind
-    for kind in (
-        errors.InvalidState,
-        errors.UnknownName,
-        errors.InvalidValue,
-        errors.NotForThisType,
-        errors.NotForThisEngine,
-        InvalidInput,
-        errors.TransformError,
-        errors.SourceError,
-        errors.EngineError,
-        errors.StatisticError,
-        errors.OutOfTime,
-    )
-}
-
-
-def _error(error: wire.ErrorFrame | wire.ErrorOf) -> LazyflowError:
-    """An error of the service as the class that it has in Python; `Refused` for those that only a service has."""
-    kind = _KINDS.get(error.code)
-    return Refused(error.code, error.message) if kind is None else kind(error.message)
-
-
 def _view_of(event: wire.StateFrame, session: str, source: str, body: bytes) -> View:
     return View(
         session=session,
@@ -606,7 +581,7 @@ def _merged(before: Statistics, news: wire.Cells) -> Statistics:
 def _cell(statistic: str, cell: wire.Cell) -> Cell:
     """A cell as in Python."""
     if cell.error is not None:
-        return Cell(error=_error(cell.error))
+        return Cell(error=wire.exception_of(cell.error))
     value = cell.value
     if statistic == "histogram" and value is not None:
         value = Histogram(tuple(value["edges"]), tuple(value["counts"]), value["below"], value["above"])

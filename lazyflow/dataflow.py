@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from enum import Enum
+from importlib import import_module
 from importlib.metadata import entry_points, version
 from os import PathLike
 from pathlib import Path
@@ -556,6 +557,11 @@ class DataFlow:
         if last:
             self._shared.work.close()
             self._shared.backend.close()
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:
+        """What a notebook shows of a flow that is the last line of a cell: the widget of `lazyflow.explore`."""
+        # By name: the widget stands far above this room, which knows nothing of it but that.
+        return None if self._closed else import_module("lazyflow.widget").bundle_of(self)
 
     def _follow_source(self) -> None:
         """Open the source anew if its files changed and the caller asked for that."""

@@ -359,6 +359,19 @@ def error_of(error: BaseException) -> ErrorOf:
     return ErrorOf("internal", CODES["internal"])
 
 
+_KIND_OF_CODE = {code: kind for kind, code in _CODE_OF_ERROR}
+
+
+def exception_of(error: ErrorFrame | ErrorOf) -> LazyflowError:
+    """What clients see of an error as the class that it has in Python; `Refused` for those that only a service has.
+
+    >>> exception_of(ErrorOf("unknown_name", "unknown column 'x'"))
+    UnknownName("unknown column 'x'")
+    """
+    kind = _KIND_OF_CODE.get(error.code)
+    return Refused(error.code, error.message) if kind is None else kind(error.message)
+
+
 _PREFIX_BYTES = 8
 
 

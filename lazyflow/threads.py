@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from concurrent import futures
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Event, Lock, Thread, current_thread
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
-from lazyflow.errors import EngineError
+from lazyflow.errors import Cancelled, EngineError
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -222,3 +223,68 @@ class Threads:
         """Wait until no call is under way, at most `timeout` seconds; whether none is."""
         until = time.monotonic() + timeout
         return all(call.join(max(0.0, until - time.monotonic())) for call in list(self._alive))
+
+
+class Loop:
+    """An event loop in a thread of its own, for callers that have none, or whose own is not to wait for what it does.
+
+    Parameters
+    ----------
+    name
+        Name of the thread.
+
+    Examples
+    --------
+    >>> loop = Loop("lazyflow-example")
+    >>> loop.run(asyncio.sleep(0, "done"))
+    'done'
+    >>> loop.end()
+    """
+
+    def __init__(self, name: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        self._over = asyncio.Event()
+        self._call = spawn(self._turn, name)
+
+    def _turn(self) -> None:
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # it cancels what is left
+            runner.run(self._until_over())
+
+    async def _until_over(self) -> None:
+        await self._over.wait()
+
+    def run(self, coroutine: Coroutine[Any, Any, R]) -> R:
+        """Run the coroutine on the loop, and wait for what it gives or raises; not to be called on the loop itself.
+
+        Raises
+        ------
+        Cancelled
+            If the loop ends before.
+        """
+        try:
+            future = asyncio.run_coroutine_threadsafe(coroutine, self._loop)
+        except RuntimeError as error:
+            coroutine.close()
+            raise Cancelled("its event loop has ended") from error
+        try:
+            return future.result()
+        except futures.CancelledError as error:
+            raise Cancelled("its event loop has ended") from error
+        except KeyboardInterrupt:
+            future.cancel()
+            raise
+
+    @property
+    def ended(self) -> bool:
+        """Whether it has ended, and its thread is free."""
+        return self._call.join(0)
+
+    def post(self, function: Callable[..., object], *args: object) -> None:
+        """Call the function on the loop, soon, and do not wait; nothing happens once the loop has ended."""
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(function, *args)
+
+    def end(self) -> None:
+        """Cancel what the loop still does, end it, and wait until its thread is free. May be called twice."""
+        self.post(self._over.set)
+        self._call.join()

@@ -37,6 +37,7 @@ from lazyflow.protocol import (
 )
 from lazyflow.session.current import Current
 from lazyflow.session.rows import GivenRows, WantedRows
+from lazyflow.state import State
 
 if TYPE_CHECKING:
     from lazyflow.session.session import Session
@@ -97,6 +98,12 @@ class Client:
     def session(self) -> str:
         """Name of the session, by which others may join it."""
         return self._session.name
+
+    @property
+    def state(self) -> State | None:
+        """The state that the session accepted last, whether the client was sent it or not; None before the first."""
+        current = self._session.current
+        return current.step.plan.state if current is not None else None
 
     # -- what the client says
 

@@ -22,6 +22,7 @@ export function pageAddress(): Address {
       const query = new URLSearchParams({ source, session });
       const address = `?${query}${writeState(state)}`;
       if (address !== location.search + location.hash) history.replaceState(null, "", address);
+      document.title = `${source} - lazyflow`;
     },
     link(to) {
       const address = new URL(location.href);

@@ -240,7 +240,6 @@ class Viewer {
       if (view.generation !== this.#shown) this.#notice.hide();
       this.#shown = view.generation;
       this.#options.address?.write(session.name, session.source, view.state);
-      document.title = `${session.source} - lazyflow`;
     }
     this.#showMessage();
   }
