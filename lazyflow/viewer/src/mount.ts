@@ -63,6 +63,7 @@ class Viewer {
     const { store } = this.#client;
     const actions = this.#actions();
     this.#toolbar = new Toolbar(this.#client, {
+      sharing: this.#sharing,
       addFilter: (anchor) => this.#edit(null, null, anchor),
       editFilter: (chip, anchor) => this.#edit(chip, null, anchor),
       removeFilter: (chip) => this.#client.attempt(replaceConditions(this.#client.asked, chip.places, [])),
@@ -198,7 +199,12 @@ class Viewer {
         (text) => actions.copy(text, "SQL"),
       ),
     );
-    this.#popup.open("Share", anchor, content);
+    this.#popup.open(this.#sharing, anchor, content);
+  }
+
+  /** Where there are neither links nor files, it is the view as SQL alone. */
+  get #sharing(): string {
+    return this.#options.address || this.#transport.download ? "Share" : "SQL";
   }
 
   async #copy(text: string, what: string): Promise<void> {

@@ -10,6 +10,7 @@ export function render({ model, el }: { model: Model; el: HTMLElement }): () => 
   const inside = document.createElement("div");
   const setHeight = (): void => void (inside.style.height = `${Number(model.get("height"))}px`);
   const host = document.createElement("div");
+  host.className = "lf-widget";
   host.attachShadow({ mode: "open" }).append(inside);
   host.addEventListener("keydown", keepKey);
   el.replaceChildren(host);

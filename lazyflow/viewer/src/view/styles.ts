@@ -28,7 +28,8 @@ const RULES = `
   font: 13px/1.4 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums;
 }
-.lazyflow *, .lazyflow *::before { box-sizing: border-box; }
+.lazyflow, .lazyflow *, .lazyflow *::before { box-sizing: border-box; }
+:host(.lf-widget) .lazyflow { border: 1px solid var(--lf-line); border-radius: 6px; }
 .lazyflow [hidden] { display: none !important; }
 .lazyflow :focus-visible { outline: 2px solid var(--lf-accent); outline-offset: -1px; }
 .lazyflow :is(input, select, textarea, button) {

@@ -7,6 +7,8 @@ import type { State } from "../protocol.ts";
 import { h, setAttribute, setText } from "./dom.ts";
 
 export interface ToolbarActions {
+  /** What can be kept and shared here, in a word. */
+  readonly sharing: string;
   addFilter(anchor: HTMLElement): void;
   editFilter(chip: Chip, anchor: HTMLElement): void;
   removeFilter(chip: Chip): void;
@@ -64,7 +66,7 @@ export class Toolbar {
       this.#undo,
       this.#redo,
       h("button", { type: "button", click: at(actions.columns) }, "Columns"),
-      h("button", { type: "button", click: at(actions.share) }, "Share"),
+      h("button", { type: "button", click: at(actions.share) }, actions.sharing),
       button("?", "Keys and marks (F1)", at(actions.help)),
     );
     this.element = h("div", { class: "lf-top-bars" }, bar, this.#chips);
