@@ -993,6 +993,41 @@ MUTANTS = (
         "",
         VIEWER,
     ),
+    Mutant(
+        "the viewer does not say that it read a frame in a notebook",
+        "lazyflow/viewer/src/channel.ts",
+        'model.send({ type: "taken", view });',
+        "",
+        VIEWER,
+    ),
+    Mutant(
+        "a widget sends views more than they read",
+        "lazyflow/widget/channel.py",
+        "while self._unread >= AHEAD:",
+        "while False:",
+        ("tests/test_widget.py::test_a_view_that_does_not_read_is_sent_no_more_until_it_does",),
+    ),
+    Mutant(
+        "a saved notebook has HTML of the data",
+        "lazyflow/widget/fallback.py",
+        "return escape(_short(printable(text)))",
+        "return _short(printable(text))",
+        ("tests/test_widget.py::test_a_saved_notebook_has_rows_and_statistics_that_are_nothing_but_text",),
+    ),
+    Mutant(
+        "a closed widget leaves its thread",
+        "lazyflow/widget/explorer.py",
+        "    loop.end()\n",
+        "",
+        ("tests/test_widget.py::test_nothing_is_left_of_a_closed_widget",),
+    ),
+    Mutant(
+        "a state set in Python is not waited for",
+        "lazyflow/widget/explorer.py",
+        "self._loop.run(self._change(state))",
+        "self._loop.post(print, state)",
+        ("tests/test_widget.py::test_a_state_set_in_python_is_a_new_change_in_every_view",),
+    ),
 )
 
 

@@ -151,7 +151,7 @@ def test_codes_and_what_they_say() -> None:
 
 def test_the_class_in_python_that_each_code_has() -> None:
     for code, _, kind in rows_of(section("Codes of errors")):
-        error = client._error(protocol.ErrorOf(code.strip("`"), "text"))
+        error = protocol.exception_of(protocol.ErrorOf(code.strip("`"), "text"))
         assert type(error).__name__ == kind.strip("`")
         assert str(error) == "text"
         assert error_of(error).code == code.strip("`")
