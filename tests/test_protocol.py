@@ -14,7 +14,7 @@ import pyarrow as pa
 import pytest
 
 import lazyflow as lf
-from lazyflow import client, errors, protocol, state
+from lazyflow import errors, protocol, state
 from lazyflow.errors import EngineError, InvalidInput, LazyflowError, SourceError, TransformError
 from lazyflow.protocol import (
     CLOSE_CODES,
