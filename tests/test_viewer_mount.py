@@ -80,3 +80,36 @@ async def test_importing_it_does_nothing(expect: Any) -> None:
             same, exported = await view.page.evaluate(what, "again")
             assert same
             assert exported == ["mount", "pageAddress", "webSocketTransport"]
+
+
+RENDER = """
+async (background) => {
+  const { default: widget } = await import("./viewer.js");
+  const host = document.createElement("div");
+  host.id = "host";
+  host.style.cssText = `position: fixed; inset: 300px 0 0 0; z-index: 100; background: ${background}`;
+  document.body.append(host);
+  window.said = [];
+  const model = { get: () => 320, on() {}, off() {}, send: (message) => said.push(message.type) };
+  window.unmount = widget.render({ model, el: host });
+}
+"""
+
+
+@in_loop
+async def test_as_a_widget_it_is_as_light_or_dark_as_what_is_behind_it(expect: Any) -> None:
+    with lf.DataFlow(trips(200)) as flow:
+        async with viewing(flow, browser_settings={"color_scheme": "dark"}) as view:
+            await view.settled()
+            await view.page.evaluate(RENDER, "oklch(0.98 0.01 250)")
+            root = view.page.locator("#host .lazyflow")
+            await expect(root).to_have_css("color-scheme", "light")
+            await expect(root.get_by_role("button", name="SQL")).to_be_visible()  # no links, no files
+            await view.page.evaluate("""() => {
+                document.getElementById("host").style.background = "rgb(20 20 20)";
+                document.body.className = "dark";
+            }""")
+            await expect(root).to_have_css("color-scheme", "dark")
+            await view.page.evaluate("() => unmount()")
+            await expect(root).to_have_count(0)
+            assert await view.page.evaluate("() => said") == ["join", "leave"]

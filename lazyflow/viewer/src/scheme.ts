@@ -22,13 +22,19 @@ export function followScheme(element: HTMLElement, host: HTMLElement): () => voi
 
 /** Light or dark as the first background that is not transparent; where there is none, as the system. */
 function schemeBehind(host: HTMLElement): string {
-  for (let at: Element | null = host; at; at = parentOf(at)) {
-    const parts =
-      getComputedStyle(at)
-        .backgroundColor.match(/[\d.]+/g)
-        ?.map(Number) ?? [];
-    const [red = 0, green = 0, blue = 0, alpha = 1] = parts;
-    if (parts.length >= 3 && alpha > 0.5) return 0.299 * red + 0.587 * green + 0.114 * blue < 128 ? "dark" : "light";
+  const pixel = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+  for (let at: Element | null = host; at && pixel; at = parentOf(at)) {
+    // A colour is written in many ways (`rgb`, `oklch`, ...): what is painted with it is numbers from 0 to 255.
+    pixel.clearRect(0, 0, 1, 1);
+    pixel.fillStyle = getComputedStyle(at).backgroundColor;
+    pixel.fillRect(0, 0, 1, 1);
+    const [red, green, blue, alpha] = pixel.getImageData(0, 0, 1, 1).data as unknown as [
+      number,
+      number,
+      number,
+      number,
+    ];
+    if (alpha > 127) return 0.299 * red + 0.587 * green + 0.114 * blue < 128 ? "dark" : "light";
   }
   return "light dark";
 }
