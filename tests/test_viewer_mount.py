@@ -79,7 +79,7 @@ async def test_importing_it_does_nothing(expect: Any) -> None:
             }"""
             same, exported = await view.page.evaluate(what, "again")
             assert same
-            assert exported == ["mount", "pageAddress", "webSocketTransport"]
+            assert exported == ["default", "mount", "pageAddress", "webSocketTransport"]
 
 
 RENDER = """
@@ -99,7 +99,7 @@ async (background) => {
 @in_loop
 async def test_as_a_widget_it_is_as_light_or_dark_as_what_is_behind_it(expect: Any) -> None:
     with lf.DataFlow(trips(200)) as flow:
-        async with viewing(flow, browser_settings={"color_scheme": "dark"}) as view:
+        async with viewing(flow, browser_settings={"color_scheme": "dark", "bypass_csp": True}) as view:
             await view.settled()
             await view.page.evaluate(RENDER, "oklch(0.98 0.01 250)")
             root = view.page.locator("#host .lazyflow")
