@@ -1008,6 +1008,13 @@ MUTANTS = (
         ("tests/test_widget.py::test_a_view_that_does_not_read_is_sent_no_more_until_it_does",),
     ),
     Mutant(
+        "a view that leaves before it began stays in the session",
+        "lazyflow/widget/channel.py",
+        "self._views.pop(name).client.leave()",
+        "self._views.pop(name)",
+        ("tests/test_widget.py::test_a_view_that_leaves_at_once_leaves_the_session",),
+    ),
+    Mutant(
         "a saved notebook has HTML of the data",
         "lazyflow/widget/fallback.py",
         "return escape(_short(printable(text)))",

@@ -16,6 +16,8 @@ import pytest
 import lazyflow as lf
 from lazyflow import viewer
 from lazyflow.protocol import ErrorFrame, Frame, InitialState, RowsFrame, StateFrame
+from lazyflow.service import Service
+from lazyflow.settings import Settings
 from lazyflow.testing import Harness
 from lazyflow.threads import IDLE_SECONDS, dismiss_idle
 from tests.wire import PATIENCE
@@ -208,6 +210,34 @@ def test_a_view_that_does_not_read_is_sent_no_more_until_it_does(widget: Any, no
         if isinstance(header, StateFrame):
             break
     assert header.state.search == "h"
+
+
+def test_a_view_whose_page_is_gone_is_given_up(notebook: Notebook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lazyflow.widget.explorer.Service", lambda flows: Service(flows, Settings(client_timeout=0.05)))
+    with lf.DataFlow(CITIES) as flow:
+        widget = lf.explore(flow)
+        gone = View(notebook.comms[0], "gone", slow=True)
+        for search in "abcdefgh":
+            widget.state = lf.State(search=search)
+        assert gone.until_closed()["code"] == 4408
+        back = View(notebook.comms[0], "back")
+        assert back.until(InitialState).header.state.search == "h"
+        widget.close()
+
+
+def test_a_view_that_leaves_at_once_leaves_the_session(notebook: Notebook) -> None:
+    with lf.DataFlow(CITIES) as flow:
+        widget = lf.explore(flow)
+        brief = [{"type": "join", "view": "brief", "join": "{}"}, {"type": "leave", "view": "brief"}]
+        widget._loop.post(lambda: [widget._channel.take(message) for message in brief])  # before it has begun
+        stays = View(notebook.comms[0], "stays")
+        stays.until(InitialState)
+        assert widget._loop.run(clients(widget._service)) == 2  # it, and the widget's own
+        widget.close()
+
+
+async def clients(service: Service) -> int:
+    return service.client_count
 
 
 def test_nothing_is_left_of_a_closed_widget(harness: Harness, notebook: Notebook) -> None:

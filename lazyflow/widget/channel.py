@@ -35,7 +35,7 @@ Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
 AHEAD = 4
 """Frames that a view is sent before it has read the first of them. What it misses meanwhile is not kept for it."""
 
-_BROKEN, _NOT_UNDERSTOOD = 1011, 4400
+_BROKEN, _NOT_UNDERSTOOD, _DID_NOT_READ = 1011, 4400, 4408
 
 
 class Joins(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
@@ -81,11 +81,6 @@ class Channel:
         self._send = send
         self._views: dict[str, _View] = {}
 
-    @property
-    def view_count(self) -> int:
-        """How many views there are now."""
-        return len(self._views)
-
     def take(self, content: object) -> None:
         """Take a message of a view. It never raises: what cannot be read is noted in the log."""
         try:
@@ -115,21 +110,30 @@ class Channel:
                 log.exception("a view could not join")
             frame = Frame(ErrorFrame(code=shown.code, message=shown.message))
             code = error.close_code if isinstance(error, Refused) else _NOT_UNDERSTOOD
+            code = _BROKEN if shown.code == "internal" else code
             self._send({"type": "frame", "view": message.view}, [frame.encode()])
             self._send({"type": "closed", "view": message.view, "code": code, "reason": shown.message}, [])
             return
-        view = _View(message.view, client, self._send)
+        view = _View(message.view, client, self._send, self._service.settings.client_timeout)
         self._views[message.view] = view
-        view.task.add_done_callback(lambda _: self._views.pop(message.view, None))
+        view.task.add_done_callback(lambda _: self._gone(message.view))
+
+    def _gone(self, name: str) -> None:
+        """Let go of a view that has ended, perhaps before it began."""
+        self._views.pop(name).client.leave()
 
 
 class _View:
-    """One view: sends it the frames of its client, no more than `AHEAD` of what it has read."""
+    """One view: sends it the frames of its client, no more than `AHEAD` of what it has read.
 
-    def __init__(self, name: str, client: Client, send: Send) -> None:
+    One that reads nothing for `patience` seconds is given up: pages that are closed or loaded anew say no farewell.
+    """
+
+    def __init__(self, name: str, client: Client, send: Send, patience: float) -> None:
         self.client = client
         self._name = name
         self._send = send
+        self._patience = patience
         self._unread = 0
         self._room = asyncio.Event()
         self._room.set()
@@ -148,11 +152,11 @@ class _View:
         try:
             await self._send_frames()
             code, reason = self.client.close_code, self.client.close_reason
+        except TimeoutError:  # its page is gone, or will come back when it hears of this
+            code, reason = _DID_NOT_READ, CLOSE_CODES[_DID_NOT_READ]
         except Exception:
             log.exception("a view could not be served")
             code, reason = _BROKEN, CLOSE_CODES[_BROKEN]
-        finally:
-            self.client.leave()
         self._send({"type": "closed", "view": self._name, "code": code, "reason": reason}, [])
 
     async def _send_frames(self) -> None:
@@ -160,7 +164,8 @@ class _View:
             while True:
                 while self._unread >= AHEAD:  # a frame is put together when it is asked for: not before there is room
                     self._room.clear()
-                    await self._room.wait()
+                    async with asyncio.timeout(self._patience):
+                        await self._room.wait()
                 frame = await anext(frames, None)
                 if frame is None:
                     return
