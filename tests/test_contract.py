@@ -125,6 +125,7 @@ EXPORTED = [
     "UnknownName",
     "Update",
     "__version__",
+    "explore",
 ]
 
 
