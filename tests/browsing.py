@@ -91,11 +91,12 @@ class View:
         return self.page.locator("#viewer").get_by_role("searchbox", name="Search all text columns")
 
     async def settled(self) -> None:
-        """Wait until rows and all statistics of what was asked for are there."""
+        """Wait until rows and all statistics of what was asked for are there, and drawn."""
         from playwright.async_api import expect
 
         await expect(self.page.locator(".lf-grid")).to_have_attribute("data-changing", "false")
         await expect(self.page.locator(".lazyflow")).to_have_attribute("data-complete", "true")
+        await self.painted()
 
     async def painted(self) -> None:
         """Wait until what is known now has been painted."""

@@ -32,6 +32,8 @@ const BEYOND = 500;
 /** Up to so many columns are fetched whole; of more only those in sight. */
 const FEW_COLUMNS = 60;
 const NEIGHBOURS = 8;
+/** Headers that are drawn in one frame of the screen when statistics come: with all at once, scrolling would stumble. */
+const HEADERS_A_FRAME = 5;
 
 export class Grid {
   #api: GridApi;
@@ -45,6 +47,8 @@ export class Grid {
   #generation = 0;
   #length = -1;
   #looking = false;
+  /** Columns whose statistics changed, and whose headers are still to be drawn. */
+  #stale = new Set<string>();
 
   constructor(host: HTMLElement, client: Client, actions: Actions, nonce: string | undefined) {
     ModuleRegistry.registerModules([
@@ -110,13 +114,27 @@ export class Grid {
     const { view } = this.#client.store;
     if (!view) return;
     if (changes.view) this.#showView();
-    else if (changes.statistics) for (const column of changes.statistics) this.#shared.headers.get(column)?.update();
+    else if (changes.statistics) this.#showStatistics(changes.statistics);
     if (changes.count) for (const header of this.#shared.headers.values()) header.update();
     if (changes.view || changes.count || changes.rows) this.#showLength();
     if (changes.view || changes.rows) {
       this.#api.refreshCells({ force: true, suppressFlash: true });
       this.#look();
     }
+  }
+
+  #showStatistics(columns: ReadonlySet<string>): void {
+    const drawing = this.#stale.size > 0;
+    for (const column of columns) if (this.#shared.headers.has(column)) this.#stale.add(column);
+    if (!drawing && this.#stale.size > 0) requestAnimationFrame(() => this.#drawStale());
+  }
+
+  #drawStale(): void {
+    for (const column of [...this.#stale].slice(0, HEADERS_A_FRAME)) {
+      this.#stale.delete(column);
+      this.#shared.headers.get(column)?.update();
+    }
+    if (this.#stale.size > 0) requestAnimationFrame(() => this.#drawStale());
   }
 
   /** The columns, in the order in which they are shown, hidden ones too. */

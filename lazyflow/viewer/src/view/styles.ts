@@ -105,8 +105,7 @@ const RULES = `
 .lf-filtered { fill: var(--lf-accent); }
 .lf-band { fill: var(--lf-wash); }
 .lf-cursor { fill: none; stroke: var(--lf-accent); stroke-width: 2; vector-effect: non-scaling-stroke; }
-.lf-chart[data-pending] .lf-raw { animation: lf-wait 1.2s ease-in-out infinite alternate; }
-@keyframes lf-wait { from { opacity: 1; } to { opacity: .45; } }
+.lf-chart[data-pending] .lf-raw { opacity: .5; }
 
 .lf-panel { display: flex; flex-direction: column; gap: 8px; width: 340px; padding: 12px 14px; overflow: auto; border-left: 1px solid var(--lf-line); background: var(--lf-back); }
 .lf-panel header { display: flex; align-items: flex-start; justify-content: space-between; gap: 8px; }
