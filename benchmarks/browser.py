@@ -112,6 +112,7 @@ _TOOLS = """
     /** Scroll, so much in each frame, until there are so many or the statistics are; how long each frame took. */
     async scroll(pixels, frames) {
       const taken = [];
+      await painted();
       let last = await frame();
       while (frames === null ? !complete() : taken.length < frames) {
         viewport().scrollTop += pixels;

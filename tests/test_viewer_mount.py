@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -42,6 +43,7 @@ async def test_it_lives_in_a_shadow_root_and_goes_without_a_trace(expect: Any) -
     with lf.DataFlow(trips(200)) as flow:
         async with viewing(flow) as view:
             await view.settled()
+            await expect(view.page).to_have_url(re.compile("session="))
             address = view.page.url
             styles = "document.adoptedStyleSheets.length + document.querySelectorAll('style').length"
             before = await view.page.evaluate(styles)

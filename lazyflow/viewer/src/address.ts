@@ -13,6 +13,11 @@ export interface Address {
 }
 
 export function pageAddress(): Address {
+  let unwritten: string | null = null;
+  const write = (): void => {
+    if (unwritten !== null && unwritten !== location.search + location.hash) history.replaceState(null, "", unwritten);
+    unwritten = null;
+  };
   return {
     read() {
       const query = new URLSearchParams(location.search);
@@ -20,11 +25,13 @@ export function pageAddress(): Address {
     },
     write(session, source, state) {
       const query = new URLSearchParams({ source, session });
-      const address = `?${query}${writeState(state)}`;
-      if (address !== location.search + location.hash) history.replaceState(null, "", address);
+      // The browser takes its time for it, 15 ms: the rows are painted first.
+      if (unwritten === null) requestAnimationFrame(() => setTimeout(write));
+      unwritten = `?${query}${writeState(state)}`;
       document.title = `${source} - lazyflow`;
     },
     link(to) {
+      write();
       const address = new URL(location.href);
       if (to === "state") address.searchParams.delete("session");
       return address.href;
