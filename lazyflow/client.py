@@ -33,6 +33,8 @@ Statistics = Mapping[str, Mapping[str, Mapping[str, Cell]]]
 _KEPT = 1000
 _FRAME_BYTES = 100_000_000
 _FAREWELL = 2.0
+_ALONE = (wire.StatisticRequest, wire.StatisticsWanted, wire.SqlRequest)
+"""Requests of which each has an answer of its own."""
 """Seconds that the service has to answer the closing handshake."""
 
 
@@ -72,6 +74,8 @@ class View:
         How far each group of statistics has come.
     complete
         Whether nothing is pending.
+    stopped
+        Whether somebody stopped the statistics: no more of them come until `Client.start_statistics`.
     superseded
         How the states ended that this one took the place of, since the one that was seen before.
     error
@@ -95,11 +99,12 @@ class View:
     superseded: tuple[wire.Outcome, ...] = ()
     error: LazyflowError | None = None
     sql: str | None = None
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
 class _Asked:
-    """A request: a change, or for rows, a statistic or the SQL of a generation; the latter two are answered alone."""
+    """A request: a change, or for rows of a generation, or another one that is answered alone."""
 
     generation: int | None
     answer: asyncio.Future[View]
@@ -190,6 +195,19 @@ class Client:
         view = await self.answer(await self._send(number, message, generation))
         return view.statistics[scope][column][statistic]
 
+    async def stop_statistics(self) -> View:
+        """Stop the statistics of this view, for all clients; rows are not concerned. Raises what `answer` does."""
+        return await self._want_statistics(False)
+
+    async def start_statistics(self) -> View:
+        """Let the statistics of this view go on, once they were stopped; raises what `answer` does."""
+        return await self._want_statistics(True)
+
+    async def _want_statistics(self, wanted: bool) -> View:
+        number, generation = next(self._numbers), self.view.generation
+        message = wire.StatisticsWanted(generation=generation, wanted=wanted, request=number)
+        return await self.answer(await self._send(number, message, generation))
+
     async def sql(self) -> str:
         """The view as one statement of the engine's SQL; what it calls `source` is the table of the session.
 
@@ -211,7 +229,7 @@ class Client:
         self._check()
         assert self._connection is not None
         answer: asyncio.Future[View] = asyncio.get_running_loop().create_future()
-        self._asked[number] = _Asked(generation, answer, isinstance(message, wire.StatisticRequest | wire.SqlRequest))
+        self._asked[number] = _Asked(generation, answer, isinstance(message, _ALONE))
         if len(self._asked) > _KEPT:
             self._asked.pop(next(iter(self._asked))).settle(InvalidInput("too many requests came after this one"))
         with suppress(WebSocketClosedError):  # then whoever waits for the answer is told
@@ -243,10 +261,13 @@ class Client:
         return await self.answer(await self.request_rows(window, columns))
 
     async def settled(self) -> View:
-        """The view once the last change is answered and nothing is pending; raises what `answer` does, or why not."""
+        """The view once the last change is answered and nothing is pending, or the statistics were stopped.
+
+        Raises what `answer` does, or why the rows or statistics do not come.
+        """
         if self._last_change is not None:
             await self.answer(self._last_change)
-        view = await self.wait_for(lambda view: view.complete or view.error is not None)
+        view = await self.wait_for(lambda view: view.complete or view.stopped or view.error is not None)
         if view.error is not None:
             raise view.error
         return view
@@ -390,7 +411,13 @@ class Client:
                 self.view = replace(self.view, row_count=event.row_count)
             case wire.StatsUpdate():
                 statistics = _merged(self.view.statistics, event.statistics)
-                self.view = replace(self.view, statistics=statistics, progress=event.progress, complete=event.final)
+                self.view = replace(
+                    self.view,
+                    statistics=statistics,
+                    progress=event.progress,
+                    complete=event.final,
+                    stopped=event.stopped,
+                )
             case wire.SqlFrame():
                 self.view = replace(self.view, sql=event.sql)
             case wire.ErrorFrame() if event.generation is not None and (
@@ -419,7 +446,7 @@ class Client:
                     asked.settle(Superseded("rows of another window were asked for since"))
 
     def _give_alone(self, number: int, asked: _Asked, event: wire.ServerMessage) -> None:
-        """Answer the request for a statistic or the SQL, if this is its answer."""
+        """Answer a request that is answered alone, if this is its answer."""
         match event:
             case wire.StateFrame() if asked.generation is not None and asked.generation < event.generation:
                 asked.settle(Superseded(f"a newer state came before the answer for generation {asked.generation}"))
@@ -557,6 +584,7 @@ def _view_of(event: wire.StateFrame, session: str, source: str, body: bytes) -> 
         statistics=_merged({}, event.statistics),
         progress=event.progress,
         complete=event.complete,
+        stopped=event.stopped,
         superseded=event.superseded,
     )
 

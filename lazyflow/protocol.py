@@ -98,6 +98,14 @@ class StatisticRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, 
     request: int | None = None
 
 
+class StatisticsWanted(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="statistics_wanted"):
+    """A client stops the statistics of the view, for all clients, or lets them go on; rows are not concerned."""
+
+    generation: int
+    wanted: bool
+    request: int | None = None
+
+
 class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="sql_request"):
     """A client wants the view as a statement of SQL."""
 
@@ -105,7 +113,7 @@ class SqlRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag="s
     request: int | None = None
 
 
-ClientMessage: TypeAlias = StateChange | RowsRequest | StatisticRequest | SqlRequest
+ClientMessage: TypeAlias = StateChange | RowsRequest | StatisticRequest | StatisticsWanted | SqlRequest
 
 
 class ColumnSchema(msgspec.Struct, frozen=True):
@@ -194,7 +202,8 @@ class StateFrame(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     """The accepted state, with the client's own first rows of it as the body.
 
     `request` is the client's latest change that this answers: those before it were passed over. `complete` says that
-    nothing is pending. Without a body the rows could not be had; an `error` of this generation follows.
+    nothing is pending, `stopped` that nothing more comes until somebody wants it. Without a body the rows could not be
+    had; an `error` of this generation follows.
     """
 
     generation: int
@@ -208,6 +217,7 @@ class StateFrame(msgspec.Struct, frozen=True, kw_only=True, tag="state"):
     progress: dict[str, Progress]
     complete: bool
     superseded: tuple[Outcome, ...] = ()
+    stopped: bool = False
 
 
 class InitialState(StateFrame, frozen=True, kw_only=True, tag="initial_state"):
@@ -238,7 +248,7 @@ class RowCountFrame(msgspec.Struct, frozen=True, kw_only=True, tag="row_count"):
 class StatsUpdate(msgspec.Struct, frozen=True, kw_only=True, tag="stats_update"):
     """Statistics that changed; `final` says that nothing of the generation is pending any more.
 
-    `answered` are the client's requests for statistics that this answers.
+    `answered` are the client's requests for statistics that this answers. `stopped` as in `state`.
     """
 
     generation: int
@@ -246,6 +256,7 @@ class StatsUpdate(msgspec.Struct, frozen=True, kw_only=True, tag="stats_update")
     progress: dict[str, Progress]
     final: bool
     answered: tuple[int, ...] = ()
+    stopped: bool = False
 
 
 class SqlFrame(msgspec.Struct, frozen=True, kw_only=True, tag="sql"):

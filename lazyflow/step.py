@@ -200,8 +200,26 @@ class Step:
         self._generation.see(self._view)
 
     def start(self) -> None:
-        """Let the statistics phase begin, and what comes after it, without waiting for any of it."""
+        """Let the statistics phase begin, or go on, and what comes after it, without waiting for any of it."""
         self._generation.start()
+
+    def stop(self) -> None:
+        """Compute no more statistics of this view until the next `start` or `resolve`; its rows are not concerned.
+
+        A query that nobody else wants leaves the engine. Who waits for the statistics goes on waiting. A statistic that
+        is asked for alone is computed nevertheless.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from lazyflow import DataFlow, State
+        >>> with DataFlow(pa.table({"x": [1, 2, 6]})) as flow:
+        ...     step = flow.apply(State())
+        ...     step.stop()
+        ...     step.complete, step.rows.num_rows, step.resolve()["raw"]["x"]["mean"].value
+        (False, 3, 3.0)
+        """
+        self._generation.stop()
 
     def give_up(self, fault: LazyflowError) -> None:
         """Wait no longer for statistics from an engine that does not answer: who waits gets `fault`.

@@ -29,6 +29,7 @@ from lazyflow.protocol import (
     StateChange,
     StateFrame,
     StatisticRequest,
+    StatisticsWanted,
     StatsUpdate,
     Window,
     decode_message,
@@ -89,6 +90,7 @@ class Client:
         self._rows_request: int | None = None
         self._moved = 0
         self._version = 0
+        self._stopped = False
         self._row_count: dict[str, int] | None = {}
         self._failure_sent = False
         self._computed: list[int] = []
@@ -119,6 +121,8 @@ class Client:
                     self._request_rows(request)
                 case StatisticRequest() as request:
                     self._request_statistic(request)
+                case StatisticsWanted() as request:
+                    self._want_statistics(request)
                 case SqlRequest() as request:
                     self._request_sql(request)
         except (LazyflowError, ValueError) as error:
@@ -159,6 +163,15 @@ class Client:
         if request.generation == current.generation:  # else the newer state is the answer
             self._session.reopen_if_stale()
             self._session.compute((request.scope, request.column, request.statistic), self, request.request)
+
+    def _want_statistics(self, request: StatisticsWanted) -> None:
+        current = self._session.current
+        if current is None or not 1 <= request.generation <= current.generation:
+            raise Refused("unknown_generation")
+        if request.generation == current.generation:  # else the newer state is the answer
+            self._session.want_statistics(request.wanted)
+            self.computed(request.request, None)
+            self.wake()
 
     def _request_sql(self, request: SqlRequest) -> None:
         current = self._session.current
@@ -309,7 +322,7 @@ class Client:
         if self._row_count != current.row_count:
             self._row_count = dict(current.row_count)
             return Frame(RowCountFrame(generation=current.generation, row_count=dict(current.row_count)))
-        if self._version < current.board.version or self._computed:
+        if self._version < current.board.version or self._computed or self._stopped != current.stopped:
             return self._stats_update(current)
         if current.failure is not None and not self._failure_sent:
             self._failure_sent = True
@@ -337,7 +350,7 @@ class Client:
         if current is not self._sent:
             self._owed_rows = False
         self._sent, self._owed_state = current, False
-        self._version = current.board.version
+        self._version, self._stopped = current.board.version, current.stopped
         self._row_count = dict(current.row_count)
         if rows.error is not None:
             self._errors.append(_error_frame(rows.error, self._change_answered, current.generation))
@@ -353,6 +366,7 @@ class Client:
             "statistics": cells,
             "progress": current.board.progress,
             "complete": current.board.complete,
+            "stopped": current.stopped,
             "superseded": tuple(outcome for outcome in session.superseded if outcome.generation >= before),
         }
         if self._joined:
@@ -367,13 +381,14 @@ class Client:
 
     def _stats_update(self, current: Current) -> Frame:
         cells, encoded = current.board.since(self._version)
-        self._version = current.board.version
+        self._version, self._stopped = current.board.version, current.stopped
         header = StatsUpdate(
             generation=current.generation,
             statistics=cells,
             progress=current.board.progress,
             final=current.board.complete,
             answered=tuple(self._computed),
+            stopped=current.stopped,
         )
         self._computed.clear()
         return Frame(header, statistics=encoded)

@@ -47,6 +47,8 @@ class Current:
         Set once some client's rows are on their way: statistics, which would take their core, wait for it.
     reopened
         Whether it was accepted because the source's files had changed under the one before.
+    stopped
+        Whether somebody stopped its statistics.
     stale
         Whether the source is no longer what the state was accepted for: of this view nothing more is fetched.
     """
@@ -58,6 +60,7 @@ class Current:
         self.board = board
         self.reopened = reopened
         self.stale = False
+        self.stopped = False
         self.rows_handed_over = asyncio.Event()
         columns = step.plan.stages["shown"].columns
         self.schema = tuple(ColumnSchema(column.name, str(column.type), column.kind) for column in columns)

@@ -377,6 +377,8 @@ class Session:
         """What is known already goes with the rows; what is not is computed once they are on their way."""
         try:
             await current.rows_handed_over.wait()
+            if current.stopped:
+                return
             current.step.start()
             changes = current.step.changes()
             try:
@@ -394,6 +396,20 @@ class Session:
             current.failure = error_of(error)
             self._end(current, "error")
             self._wake()
+
+    def want_statistics(self, wanted: bool) -> None:
+        """A client stops the statistics of the current view, or lets them go on."""
+        current = self.current
+        assert current is not None
+        if wanted and current.stopped:
+            current.stopped = False
+            self._start_following(current)
+        elif not wanted and not current.board.complete and current.failure is None:
+            current.stopped = True
+            if self._following is not None:
+                self._following.cancel()
+            current.step.stop()
+        self._wake()
 
     async def _next_change(self, current: Current, changes: AsyncGenerator[None, None]) -> bool:
         """Wait until more is known, False if all is; where it takes too long, the engine is given up."""

@@ -59,6 +59,7 @@ class Generation:
         self._cells: dict[CellKey, Cell] = {}
         self._listeners: list[Callable[[], None]] = []
         self._started = False
+        self._stopped = False
         self._recalled = False
         self._superseded = False
         self._fault: LazyflowError | None = None
@@ -130,7 +131,7 @@ class Generation:
         """Whether a query's answer is for this view."""
         if isinstance(query, PrepareQuery):
             return self.prepare_query is not None and self.prepare_query.key == query.key
-        return bool(query.concerns & self.wanted.keys)
+        return bool(query.concerns & (self._alone.keys() if self._stopped else self.wanted.keys))
 
     @property
     def settled(self) -> bool:
@@ -142,8 +143,12 @@ class Generation:
         self._work.see(self, wanted)
 
     def start(self) -> None:
-        """Let the statistics phase begin: from now on the worker computes what this generation wants."""
+        """Let the statistics phase begin, or go on: from now on the worker computes what this generation wants."""
         self._work.start(self)
+
+    def stop(self) -> None:
+        """Want no statistics until the next `start`, but for those that are asked for alone."""
+        self._work.stop(self)
 
     def check(self) -> None:
         """Raise `Superseded` if a newer generation took this one's place."""

@@ -150,10 +150,20 @@ class Work:
     def start(self, generation: Generation) -> None:
         """See `Generation.start`."""
         with self._changed:
-            generation._started = True
+            generation._started, generation._stopped = True, False
             self._claims += 1
             if self._worker is None and (not generation.settled or self._pays(generation)):
                 self._start_worker()
+
+    def stop(self, generation: Generation) -> None:
+        """See `Generation.stop`."""
+        with self._changed:
+            running = self._running
+            wanted = running is not None and generation.wants(running)
+            generation._stopped, generation._asked = True, None
+            self._claims += 1
+            if wanted:
+                generation.queries_cancelled += self._leave_off()
 
     def prepare(self, generation: Generation) -> None:
         """See `Generation.prepare`."""
@@ -258,9 +268,16 @@ class Work:
         generation._superseded = True
         generation.rows_token.cancel()
         running = self._running
-        if running is not None and not any(g.wants(running) for g in self._current.values()):
+        if running is not None and self._leave_off():
             generation.queries_cancelled += not isinstance(running, PrepareQuery) and generation.wants(running)
-            self._token.cancel()
+
+    def _leave_off(self) -> bool:
+        """Cancel the running query, unless someone still wants it; whether that was done."""
+        running = self._running
+        if running is None or any(generation.wants(running) for generation in self._current.values()):
+            return False
+        self._token.cancel()
+        return True
 
     def _notify(self, generations: list[Generation]) -> None:
         with self._changed:
@@ -363,7 +380,8 @@ class Work:
             self._recall(generation)
             try:
                 query = self._next_alone(generation)
-                if query is None and generation._started and asked is None:
+                begun = generation._started and not generation._stopped
+                if query is None and begun and asked is None:
                     query = generation.wanted.next_query(generation.known)
             except Exception as error:
                 log.exception("no statistics query could be made")
