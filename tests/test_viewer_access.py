@@ -15,6 +15,17 @@ from tests.viewer_data import trips
 pytestmark = browser
 
 TRIPS = trips()
+CUT = """() => {
+  const cut = (each) => each.scrollWidth > each.clientWidth + 1 && getComputedStyle(each).overflowX !== "auto";
+  const named = (each) => each.className + ": " + each.textContent;
+  const page = document.documentElement;
+  const looked = ".lf-bar, .lf-bar *, .lf-popup, .lf-popup *, .lf-panel, .lf-panel button, .lf-count";
+  return [
+    ...[...document.querySelectorAll(looked)].filter((each) => each.clientWidth > 0 && cut(each)).map(named),
+    ...(page.scrollWidth > page.clientWidth || page.scrollHeight > page.clientHeight ? ["the page scrolls"] : []),
+  ];
+}"""
+"""What is wider than the room it has, and cannot be scrolled."""
 AXE = ROOT / "lazyflow" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 
 
@@ -237,6 +248,40 @@ async def test_it_is_usable_on_a_narrow_screen(expect: Any) -> None:
             box = await view.popup.bounding_box()
             assert box["x"] >= 0
             assert box["x"] + box["width"] <= 400
+
+
+@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force")
+@in_loop
+async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
+    """A browser's zoom of 200 %: half the room, twice the pixels."""
+    with lf.DataFlow(TRIPS) as flow:
+        async with viewing(flow, width=640, height=400, browser_settings={"device_scale_factor": 2}) as view:
+            await view.settled()
+            controls = view.page.locator(".lf-bar :is(button, input, select):visible")
+            assert await controls.count() == 7
+            for place in range(await controls.count()):
+                await expect(controls.nth(place)).to_be_in_viewport(ratio=1)
+            await expect(view.count).to_be_in_viewport(ratio=1)
+            await expect(view.cell(3, "city")).to_be_in_viewport(ratio=0.9)
+            assert await view.page.evaluate(CUT) == []
+            assert await violations(view) == []
+            await view.screenshot("zoomed")
+            for name in ("+ Filter", "Columns", "Share", "Keys and marks (F1)"):
+                await view.page.get_by_role("button", name=name, exact=True).click()
+                await expect(view.popup).to_be_in_viewport(ratio=1)
+                last = view.popup.locator("button, a, tr").last
+                await last.scroll_into_view_if_needed()
+                await expect(last).to_be_in_viewport(ratio=1)
+                assert await view.page.evaluate(CUT) == [], name
+                assert await violations(view) == [], name
+                await view.page.keyboard.press("Escape")
+            await view.header("delay").locator(".lf-facts").click()
+            for button in await view.panel.get_by_role("button").all():
+                await button.scroll_into_view_if_needed()
+                await expect(button).to_be_in_viewport(ratio=0.95)  # but for parts of a pixel
+            assert await view.page.evaluate(CUT) == []
+            assert await violations(view) == []
+            await view.screenshot("zoomed-panel")
 
 
 @in_loop

@@ -189,6 +189,12 @@ export class Client {
     if (view) this.#send({ type: "statistic_request", generation: view.generation, scope, column, statistic });
   }
 
+  /** Stop the statistics of the view, for all who look at it, or let them go on. */
+  wantStatistics(wanted: boolean): void {
+    const { view } = this.store;
+    if (view) this.#send({ type: "statistics_wanted", generation: view.generation, wanted });
+  }
+
   /** The view as SQL; fails with the reason where the engine speaks none, or where the view is soon another. */
   sql(): Promise<string> {
     const { view } = this.store;

@@ -10,10 +10,11 @@ import type { ColumnSchema, Filter, State } from "./protocol.ts";
 import type { Changes } from "./store.ts";
 import type { Transport } from "./transport.ts";
 import type { Actions } from "./view/actions.ts";
-import { anyOf, columnList, downloads, helpText, shareLinks, viewAsSql, wholeValue } from "./view/dialogs.ts";
+import { columnList, downloads, helpText, shareLinks, viewAsSql, wholeValue } from "./view/dialogs.ts";
 import { h, setAttribute, setText } from "./view/dom.ts";
 import { filterEditor } from "./view/editor.ts";
 import { Grid } from "./view/grid.ts";
+import { groupEditor } from "./view/group.ts";
 import { Notice } from "./view/notice.ts";
 import { Panel } from "./view/panel.ts";
 import { Popup } from "./view/popup.ts";
@@ -94,7 +95,7 @@ class Viewer {
       body,
       this.#status.element,
     );
-    this.#popup = new Popup(this.#root);
+    this.#popup = new Popup(this.#root, () => this.#toolbar.search.focus());
     element.replaceChildren(this.#root);
     this.#grid = new Grid(this.#gridElement, this.#client, actions, options.nonce);
     this.#root.addEventListener("keydown", (event) => this.#key(event));
@@ -148,11 +149,7 @@ class Viewer {
     if (!store.view || !store.session) return;
     const replace = (by: readonly Filter[]): State => replaceConditions(this.#client.asked, chip?.places ?? [], by);
     if (chip?.any) {
-      this.#popup.open(
-        "Any of",
-        anchor,
-        anyOf(chip, () => (this.#client.attempt(replace([])), this.#popup.close())),
-      );
+      this.#editGroup(chip, false, anchor);
       return;
     }
     let close = (): void => undefined;
@@ -161,11 +158,32 @@ class Viewer {
       operators: store.session.options.operators,
       filters: chip?.filters ?? [],
       column,
+      alone: false,
       apply: (made) => this.#tryState(replace(made), () => editor.isConnected),
       remove: chip && (() => this.#client.attempt(replace([]))),
+      either: chip?.filters.length === 1 ? () => this.#editGroup(chip, true, anchor) : null,
       done: () => close(),
     });
     close = this.#popup.open(chip ? "Edit filter" : "Add filter", anchor, editor);
+  }
+
+  /** Edit filters any of which is enough; of one that is left nothing but itself remains. */
+  #editGroup(chip: Chip, further: boolean, anchor: HTMLElement): void {
+    const { store } = this.#client;
+    if (!store.view || !store.session) return;
+    const replace = (by: readonly Filter[]): State =>
+      replaceConditions(this.#client.asked, chip.places, by.length > 1 ? [by] : by);
+    let close = (): void => undefined;
+    const editor = groupEditor({
+      schema: store.view.schema,
+      operators: store.session.options.operators,
+      filters: chip.filters,
+      further,
+      apply: (filters) => this.#tryState(replace(filters), () => editor.isConnected),
+      done: () => close(),
+    });
+    close = this.#popup.open("Any of", anchor, editor);
+    if (further) editor.querySelector("select")?.focus();
   }
 
   /** Ask for a state; why it is refused is told by whoever asks, or where nobody looks there any more by a notice. */

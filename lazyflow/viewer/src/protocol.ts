@@ -77,6 +77,7 @@ interface StateFields {
   readonly statistics: Cells;
   readonly progress: Progress;
   readonly complete: boolean;
+  readonly stopped: boolean;
 }
 
 export interface StateHeader extends StateFields {
@@ -112,6 +113,7 @@ export interface StatsHeader {
   readonly progress: Progress;
   readonly final: boolean;
   readonly answered?: readonly number[];
+  readonly stopped: boolean;
 }
 
 export interface SqlHeader {
@@ -163,6 +165,7 @@ export type Message =
       column: string;
       statistic: string;
     }
+  | { type: "statistics_wanted"; request: number; generation: number; wanted: boolean }
   | { type: "sql_request"; request: number; generation: number };
 
 export const EMPTY_STATE: State = { search: "", filters: [], sort: [], cleaning: null, post_processing: null };

@@ -46,6 +46,8 @@ export interface View {
   scopeRows: Map<string, Cell>;
   progress: Progress;
   complete: boolean;
+  /** Whether somebody stopped the statistics, so that no more of them come. */
+  stopped: boolean;
   /** Why the rows or statistics of the view do not come. */
   failure: string | null;
 }
@@ -119,7 +121,10 @@ export class Store {
         const statistics = merge(this.view!, header.statistics);
         this.view!.progress = header.progress;
         this.view!.complete = header.final;
-        return { statistics, progress: true };
+        // What is on its way is marked otherwise where it does not come.
+        const columns = this.view!.stopped === header.stopped ? statistics : new Set(this.view!.byName.keys());
+        this.view!.stopped = header.stopped;
+        return { statistics: columns, progress: true };
       }
       case "sql":
         return {};
@@ -145,6 +150,7 @@ export class Store {
       scopeRows: new Map(),
       progress: header.progress,
       complete: header.complete,
+      stopped: header.stopped,
       failure: null,
     };
     merge(view, header.statistics);

@@ -39,6 +39,7 @@ function fields({ generation, state, request, window, statistics, rows }: Some):
     statistics: statistics ?? {},
     progress: {},
     complete: false,
+    stopped: false,
   };
 }
 
@@ -69,7 +70,10 @@ export function rows(
 
 export function stats(generation: number, mean: number, final = false): Frame {
   const statistics = { filtered: { columns: { size: { mean: { value: mean } } } } };
-  return { header: { type: "stats_update", generation, statistics, progress: {}, final }, body: new Uint8Array() };
+  return {
+    header: { type: "stats_update", generation, statistics, progress: {}, final, stopped: false },
+    body: new Uint8Array(),
+  };
 }
 
 export function sql(generation: number, request: number): Frame {

@@ -1,8 +1,6 @@
 // The contents of the small dialogs: columns, links, a whole value, keys.
 
 import type { Address } from "../address.ts";
-import { describe } from "../filters.ts";
-import type { Chip } from "../filters.ts";
 import { formatValue, grouped } from "../format.ts";
 import type { Place } from "../rows.ts";
 import type { FileFormat } from "../transport.ts";
@@ -43,17 +41,6 @@ export function columnList(grid: Grid): HTMLElement {
     input: () => show(find.value),
   });
   return h("div", { class: "lf-dialog" }, find, list);
-}
-
-/** A condition that any of several filters meets; they are made by programs, and can be taken away here. */
-export function anyOf(chip: Chip, remove: () => void): HTMLElement {
-  return h(
-    "div",
-    { class: "lf-dialog" },
-    h("p", {}, "Rows that meet any of these:"),
-    h("ul", {}, ...chip.filters.map((filter) => h("li", {}, describe(filter)))),
-    h("div", { class: "lf-buttons" }, h("button", { type: "button", click: remove }, "Remove")),
-  );
 }
 
 export function shareLinks(address: Address, copy: (text: string) => void): HTMLElement {
@@ -144,6 +131,7 @@ const MARKS: readonly (readonly [string, string])[] = [
   ["≈", "sampled: from some of the rows, the exact value follows"],
   ["failed", "this one could not be computed, the others are right"],
   ["slow", "took too long; compute it alone from the column's statistics"],
+  ["stopped", "not computed, as somebody stopped the statistics"],
   ["—", "missing"],
   ["grey and blue bars", "share of all rows, and of those that search and filters keep"],
 ];

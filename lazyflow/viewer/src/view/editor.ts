@@ -14,9 +14,13 @@ export interface EditorOptions {
   /** What is edited: nothing, a filter, or the two of a range. */
   readonly filters: readonly Filter[];
   readonly column: string | null;
+  /** Whether what is made must be one filter, as it is one of a group. */
+  readonly alone: boolean;
   /** Fails with the reason where what was made is refused. */
   apply(filters: readonly Filter[]): Promise<void>;
   remove: (() => void) | null;
+  /** Begins another filter, either of which is then enough. */
+  either: (() => void) | null;
   done(): void;
 }
 
@@ -39,7 +43,7 @@ export function filterEditor(options: EditorOptions): HTMLElement {
 
   const showOperators = (): void => {
     const known = operatorsFor(kind()).filter((name) => options.operators.includes(name));
-    const offered = known.includes("between") ? [...known, RANGE] : known;
+    const offered = known.includes("between") && !options.alone ? [...known, RANGE] : known;
     const before = operator.value || filter?.operator;
     operator.replaceChildren(...offered.map((name) => h("option", { value: name }, name)));
     if (before && offered.includes(before)) operator.value = before;
@@ -66,13 +70,21 @@ export function filterEditor(options: EditorOptions): HTMLElement {
   const removeButton = remove
     ? h("button", { type: "button", click: () => (remove(), options.done()) }, "Remove")
     : null;
+  const either = options.either;
+  const eitherButton = either ? h("button", { type: "button", click: () => either() }, "Or …") : null;
   const form = h(
     "form",
     { class: "lf-editor", submit: (event: Event) => void apply(event) },
     h("div", { class: "lf-fields" }, column, operator),
     fields,
     error,
-    h("div", { class: "lf-buttons" }, removeButton, h("button", { type: "submit", class: "lf-primary" }, "Apply")),
+    h(
+      "div",
+      { class: "lf-buttons" },
+      removeButton,
+      eitherButton,
+      h("button", { type: "submit", class: "lf-primary" }, "Apply"),
+    ),
   );
   showOperators();
   return form;

@@ -103,10 +103,11 @@ export class Header implements IHeaderComp {
       const rows = typeof present === "number" ? present + Number(value) : null;
       return `${rows === null ? compact(Number(value)) : percent(Number(value), rows)} missing`;
     };
-    show(this.#missing, missing, share);
-    if (!missing || missing.value === 0) setText(this.#missing, "");
+    const stopped = store.view?.stopped ?? false;
+    show(this.#missing, missing, share, stopped);
+    if (missing ? missing.value === 0 : stopped) setText(this.#missing, "");
     const distinct = store.cell("filtered", name, "distinct");
-    show(this.#distinct, distinct, (value) => (value == null ? "" : `${compact(Number(value))} distinct`));
+    show(this.#distinct, distinct, (value) => (value == null ? "" : `${compact(Number(value))} distinct`), stopped);
     const offered = store.session?.options.statistics.find((statistic) => statistic.name === "distinct");
     if (offered && !offered.kinds.includes(this.#params.schema.kind)) setText(this.#distinct, "");
   }
@@ -116,15 +117,20 @@ export class Header implements IHeaderComp {
     const top = store.cell("filtered", name, "top_values") ?? store.cell("filtered", name, "histogram");
     const offered = store.session?.options.statistics.find((statistic) => statistic.name === "top_values");
     if (offered && !offered.kinds.includes(kind)) return "";
-    if (!top) return null;
+    if (!top) return store.view?.stopped ? "" : null;
     if (top.error) return markOf(top).text;
     if (Array.isArray(top.value) && top.value.length) return "all different";
     return top.basis === "approximate" ? "none is frequent" : "no values";
   }
 }
 
-function show(element: HTMLElement, cell: Cell | undefined, format: (value: unknown) => string): void {
-  const mark = markOf(cell, format);
+function show(
+  element: HTMLElement,
+  cell: Cell | undefined,
+  format: (value: unknown) => string,
+  stopped: boolean,
+): void {
+  const mark = markOf(cell, format, stopped);
   setText(element, mark.text);
   setAttribute(element, "data-form", mark.form);
   setAttribute(element, "title", mark.title || null);

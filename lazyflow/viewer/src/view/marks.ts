@@ -10,12 +10,17 @@ export const BASES = {
 
 export interface Mark {
   readonly text: string;
-  readonly form: "known" | "pending" | "approximate" | "sampled" | "failed" | "slow";
+  readonly form: "known" | "pending" | "stopped" | "approximate" | "sampled" | "failed" | "slow";
   readonly title: string;
 }
 
-/** The cell as text with a mark; undefined is one that is not known yet. */
-export function markOf(cell: Cell | undefined, format: (value: unknown) => string = formatStatistic): Mark {
+/** The cell as text with a mark; undefined is one that is not known yet, or will not be where they were `stopped`. */
+export function markOf(
+  cell: Cell | undefined,
+  format: (value: unknown) => string = formatStatistic,
+  stopped = false,
+): Mark {
+  if (!cell && stopped) return { text: "stopped", form: "stopped", title: "its statistics were stopped" };
   if (!cell) return { text: "…", form: "pending", title: "being computed" };
   if (cell.error?.code === "out_of_time") return { text: "slow", form: "slow", title: cell.error.message };
   if (cell.error) return { text: "failed", form: "failed", title: cell.error.message };

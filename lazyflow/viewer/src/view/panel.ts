@@ -140,7 +140,8 @@ export class Panel {
     const tables = [h("table", {}, h("thead", {}, head), h("tbody", {}, rows, ...lines, ...quantiles))];
     const top = offered.some(({ name }) => name === "top_values") ? this.#top(column) : null;
     if (top) tables.push(top);
-    if (distribution?.pending) tables.forEach((table) => setAttribute(table, "aria-busy", "true"));
+    if (distribution?.pending && !this.#store.view?.stopped)
+      tables.forEach((table) => setAttribute(table, "aria-busy", "true"));
     return tables;
   }
 
@@ -171,7 +172,7 @@ export class Panel {
   }
 
   #value(cell: Cell | undefined, format: (value: unknown) => string): HTMLElement {
-    const mark = markOf(cell, format);
+    const mark = markOf(cell, format, this.#store.view?.stopped);
     return h("td", { "data-form": mark.form, title: mark.title || mark.text }, h("bdi", {}, mark.text));
   }
 

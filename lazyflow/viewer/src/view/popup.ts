@@ -6,9 +6,13 @@ export class Popup {
   #element: HTMLElement | null = null;
   #before: Element | null = null;
   #root: HTMLElement;
+  #left: () => void;
+  #grown: ResizeObserver | null = null;
 
-  constructor(root: HTMLElement) {
+  /** `left` takes the focus where what had it before is gone. */
+  constructor(root: HTMLElement, left: () => void) {
     this.#root = root;
+    this.#left = left;
     root.addEventListener("pointerdown", (event) => {
       if (this.#element && !this.#element.contains(event.target as Node)) this.close(false);
     });
@@ -16,8 +20,9 @@ export class Popup {
 
   /** Open one in place of another; what is given closes it, and none that was opened since. */
   open(label: string, anchor: Element | null, ...content: Node[]): () => void {
+    const before = this.#element ? this.#before : this.#active(); // one that took another's place gives back for both
     this.close(false);
-    this.#before = this.#active();
+    this.#before = before;
     const element = h("div", { class: "lf-popup", role: "dialog", "aria-label": label }, ...content);
     element.addEventListener("keydown", (event) => {
       if (event.key === "Escape") this.close();
@@ -25,7 +30,10 @@ export class Popup {
     });
     this.#element = element;
     this.#root.append(element);
-    this.#place(element, anchor);
+    const at = anchor?.getBoundingClientRect();
+    this.#place(element, at);
+    this.#grown = new ResizeObserver(() => this.#place(element, at)); // what it has in it may be more, later
+    this.#grown.observe(element);
     element.querySelector<HTMLElement>("[autofocus], input, select, textarea, button, a")?.focus();
     return () => {
       if (this.#element === element) this.close();
@@ -34,18 +42,20 @@ export class Popup {
 
   close(giveBack = true): void {
     if (!this.#element) return;
+    this.#grown?.disconnect();
     this.#element.remove();
     this.#element = null;
-    if (giveBack && this.#before instanceof HTMLElement && this.#before.isConnected) this.#before.focus();
+    if (!giveBack) return;
+    if (this.#before instanceof HTMLElement && this.#before.isConnected) this.#before.focus();
+    else this.#left();
   }
 
   #active(): Element | null {
     return (this.#root.getRootNode() as Document | ShadowRoot).activeElement;
   }
 
-  #place(element: HTMLElement, anchor: Element | null): void {
+  #place(element: HTMLElement, at: DOMRect | undefined): void {
     const root = this.#root.getBoundingClientRect();
-    const at = anchor?.getBoundingClientRect();
     const size = element.getBoundingClientRect();
     const left = at ? at.left - root.left : (root.width - size.width) / 2;
     const top = at ? at.bottom - root.top + 4 : (root.height - size.height) / 3;

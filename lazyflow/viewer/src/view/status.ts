@@ -13,23 +13,28 @@ export class Status {
   #client: Client;
   #count = h("output", { class: "lf-count", "aria-label": "Rows" });
   #work = h("span", { class: "lf-work" });
+  #back: HTMLButtonElement;
   #stop: HTMLButtonElement;
   #told = h("span", { class: "lf-told" });
   #link = h("span", { class: "lf-link" });
   #live = h("div", { class: "lf-hidden", role: "status", "aria-live": "polite" });
+  #left: () => void;
   #since: number | null = null;
   #timer: ReturnType<typeof setInterval> | undefined;
 
-  /** `left` is called when somebody goes back from what takes too long. */
+  /** `left` is called when what somebody pressed goes. */
   constructor(client: Client, left: () => void) {
     this.#client = client;
-    this.#stop = h("button", { type: "button", hidden: true, click: () => (client.undo(), left()) }, "Go back");
+    this.#left = left;
+    this.#back = h("button", { type: "button", hidden: true, click: () => (client.undo(), left()) }, "Go back");
+    this.#stop = h("button", { type: "button", hidden: true, click: () => this.#toggle() });
     this.element = h(
       "footer",
       { class: "lf-status" },
       this.#count,
       this.#work,
       this.#stop,
+      this.#back,
       this.#told,
       this.#link,
       this.#live,
@@ -55,8 +60,10 @@ export class Status {
     };
     setText(this.#link, texts[status]);
     setAttribute(this.#link, "data-status", status);
-    const busy =
-      status === "connected" && (this.#client.changing || store.view?.complete === false) && !store.view?.failure;
+    const { changing } = this.#client;
+    const { view } = store;
+    const pending = view?.complete === false && !view.stopped;
+    const busy = status === "connected" && (changing || pending) && !view?.failure;
     if (busy && this.#since === null) {
       this.#since = performance.now();
       this.#timer = setInterval(() => this.#showWork(), TICK);
@@ -70,7 +77,8 @@ export class Status {
 
   /** Once a view is settled, those who do not see it are told. */
   #announce(): void {
-    setText(this.#live, this.#rows());
+    const stopped = this.#client.store.view?.stopped ? ", statistics stopped" : "";
+    setText(this.#live, this.#rows() + stopped);
   }
 
   #rows(): string {
@@ -80,16 +88,33 @@ export class Status {
     const raw = view.rowCount["raw"];
     const shown = store.length;
     const all = raw === undefined ? "counting" : grouped(raw);
+    if (shown === null && view.stopped) return raw === undefined ? "rows not counted" : `some of ${all} rows`;
     if (shown === null) return `counting${raw === undefined ? "" : ` of ${all}`} rows`;
     if (raw === undefined || shown === raw) return `${grouped(shown)} ${shown === 1 ? "row" : "rows"}`;
     return `${grouped(shown)} of ${all} rows`;
   }
 
+  /** Stop the statistics, or let them go on. */
+  #toggle(): void {
+    const { view } = this.#client.store;
+    if (view) this.#client.wantStatistics(view.stopped);
+  }
+
+  /** One button that stops the statistics, or lets them go on: it has the focus for as long as there are any to come. */
+  #showStop(shown: boolean, stopped: boolean): void {
+    setText(this.#stop, stopped ? "Go on" : "Stop statistics");
+    const focused = this.#stop.matches(":focus");
+    this.#stop.hidden = !shown && !(focused && this.#since !== null);
+    if (focused && this.#stop.hidden) this.#left();
+  }
+
   #showWork(): void {
-    const { store } = this.#client;
+    const { store, status } = this.#client;
+    const stopped = store.view?.stopped === true && status === "connected";
     if (this.#since === null) {
-      setText(this.#work, "");
-      this.#stop.hidden = true;
+      setText(this.#work, stopped ? "statistics stopped" : "");
+      this.#showStop(stopped, stopped);
+      this.#back.hidden = true;
       return;
     }
     const lasted = performance.now() - this.#since;
@@ -98,7 +123,8 @@ export class Status {
       this.#work,
       (this.#client.changing ? "fetching rows" : this.#progress(store.view?.progress ?? {})) + seconds,
     );
-    this.#stop.hidden = lasted < SLOW || !this.#client.history.canUndo;
+    this.#showStop(lasted >= SLOW && !this.#client.changing, false);
+    this.#back.hidden = lasted < SLOW || !this.#client.history.canUndo;
   }
 
   #progress(progress: Readonly<Record<string, { known: number; wanted: number }>>): string {

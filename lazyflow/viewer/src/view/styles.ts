@@ -113,11 +113,11 @@ const RULES = `
 .lf-tools { display: flex; flex-wrap: wrap; gap: 6px; }
 .lf-told { min-height: 1.4em; color: var(--lf-quiet); font-size: 12px; overflow-wrap: anywhere; }
 .lf-statistics table { width: 100%; margin-bottom: 12px; border-collapse: collapse; font-size: 12px; }
-.lf-statistics :is(th, td) { padding: 2px 4px; border-bottom: 1px solid var(--lf-hair); text-align: right; vertical-align: top; overflow-wrap: anywhere; }
+.lf-statistics :is(th, td) { padding: 2px 4px; border-bottom: 1px solid var(--lf-hair); text-align: right; vertical-align: baseline; overflow-wrap: anywhere; }
 .lf-statistics th[scope="row"] { color: var(--lf-quiet); font-weight: 400; text-align: left; }
 .lf-statistics thead th { border-bottom-color: var(--lf-line); font-weight: 600; }
 .lf-statistics caption { padding: 4px; color: var(--lf-quiet); text-align: left; }
-.lazyflow .lf-statistics button { min-height: 20px; padding: 0 4px; border-color: transparent; background: none; color: var(--lf-text); text-align: left; white-space: normal; overflow-wrap: anywhere; }
+.lazyflow .lf-statistics button { min-height: 20px; margin-left: -5px; padding: 0 4px; border-color: transparent; background: none; color: var(--lf-text); text-align: left; white-space: normal; overflow-wrap: anywhere; }
 .lazyflow .lf-statistics button:hover { color: var(--lf-accent); }
 
 .lf-status { display: flex; align-items: center; gap: 14px; min-height: 28px; padding: 3px 12px; border-top: 1px solid var(--lf-line); background: var(--lf-band); color: var(--lf-quiet); font-size: 12px; }
@@ -129,12 +129,14 @@ const RULES = `
 .lazyflow[data-status="lost"] .lf-grid { opacity: .7; }
 
 .lf-popup {
-  position: absolute; z-index: 20; max-width: min(560px, calc(100% - 16px)); max-height: calc(100% - 16px); overflow: auto; padding: 14px;
+  position: absolute; z-index: 20; width: max-content; max-width: min(560px, calc(100% - 16px)); max-height: calc(100% - 16px); overflow: auto; padding: 14px;
   border: 1px solid var(--lf-line); border-radius: 8px; background: var(--lf-back); box-shadow: 0 6px 24px rgb(0 0 0 / .18);
 }
 .lf-dialog :is(p, ul) { margin: 0; }
 .lf-dialog, .lf-editor { display: flex; flex-direction: column; gap: 10px; }
 .lf-editor { width: 320px; max-width: 100%; }
+.lf-group { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; max-width: 420px; color: var(--lf-quiet); }
+.lf-group .lf-chip { color: var(--lf-text); }
 .lf-fields { display: flex; flex-wrap: wrap; align-items: center; gap: 6px; }
 .lf-fields > :is(select, input, textarea) { flex: 1 1 100px; min-width: 0; }
 .lf-error { margin: 0; color: var(--lf-alarm); overflow-wrap: anywhere; } .lf-error:empty { display: none; }
