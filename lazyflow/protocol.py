@@ -8,7 +8,7 @@ an optional body; before the header its length, as four bytes, little-endian, an
 
 from __future__ import annotations
 
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Annotated, Any, Literal, NamedTuple, TypeAlias
 
 import msgspec
 
@@ -53,6 +53,8 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         The state to open a session with.
     window, columns
         What of the rows is visible; without columns, all.
+    most_columns
+        Where the client does not name any columns yet, so many of the first are visible at most.
     body
         How rows are to be written.
     compression
@@ -65,6 +67,7 @@ class Join(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     state: State | None = None
     window: Window = (0, 100)
     columns: tuple[str, ...] = ()
+    most_columns: Annotated[int, msgspec.Meta(ge=1)] | None = None
     body: BodyFormat = "arrow"
     compression: Literal["deflate"] | None = None
 

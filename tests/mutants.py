@@ -78,7 +78,7 @@ def wire(name: str, backend: str = "duckdb") -> tuple[str, ...]:
     return (f"tests/test_round_trips.py::test_{name}[{backend}]",)
 
 
-RUNNING = "not any(g.wants(running) for g in self._current.values())"
+RUNNING = "any(generation.wants(running) for generation in self._current.values())"
 KEY = "fingerprint.value, stage.digest, column.inside, statistic.name, statistic.version, origin, durable"
 SHARED_PHASE = """
 class _Everywhere:
@@ -208,15 +208,15 @@ MUTANTS = (
     Mutant(
         "wanted raw work is cancelled",
         "lazyflow/work/worker.py",
-        f"if running is not None and {RUNNING}:",
-        "if running is not None:",
+        f"if running is None or {RUNNING}:",
+        "if running is None:",
         parity("wanted_raw_work_goes_on_however_fast_someone_types"),
     ),
     Mutant(
         "unwanted work is not cancelled",
         "lazyflow/work/worker.py",
-        f"if running is not None and {RUNNING}:",
-        "if running is not None and not self._current:",
+        f"if running is None or {RUNNING}:",
+        "if running is None or self._current:",
         parity("unwanted_work_leaves_the_engine"),
     ),
     Mutant(
@@ -964,6 +964,27 @@ MUTANTS = (
         '_MOVING.sub(lambda found: f"\\\\u{ord(found[0]):04x}", text)',
         "text",
         ("tests/test_hostile.py::test_events_are_lines_of_json_whatever_is_in_them",),
+    ),
+    Mutant(
+        "statistics that were stopped go on in the engine",
+        "lazyflow/work/worker.py",
+        "            if wanted:\n                generation.queries_cancelled += self._leave_off()\n",
+        "",
+        ("tests/test_stopping.py::test_the_engine_is_left_and_rows_come_on[duckdb]",),
+    ),
+    Mutant(
+        "statistics that were stopped are asked for again",
+        "lazyflow/work/worker.py",
+        "begun = generation._started and not generation._stopped",
+        "begun = generation._started",
+        ("tests/test_stopping.py::test_the_engine_is_left_and_rows_come_on[duckdb]",),
+    ),
+    Mutant(
+        "statistics that somebody else wants are stopped",
+        "lazyflow/work/generation.py",
+        "self._alone.keys() if self._stopped else self.wanted.keys",
+        "self.wanted.keys",
+        ("tests/test_stopping.py::test_what_somebody_else_wants_goes_on[duckdb]",),
     ),
     Mutant(
         "the viewer shows frames of older views",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,13 +12,13 @@ import pytest
 
 import lazyflow as lf
 from lazyflow.client import Client, connect
-from lazyflow.protocol import StateFrame, StatsUpdate
+from lazyflow.protocol import RowsFrame, StateFrame, StatsUpdate
 from lazyflow.query import PrepareQuery, RowsQuery
 from lazyflow.testing import Harness
 from lazyflow.testing.control import PATIENCE, controlled
 from lazyflow.testing.phases import FLIGHTS
 from lazyflow.testing.wide import SEEN_LATER, columns_asked, most_columns, wide
-from tests.wire import Server, run, serving
+from tests.wire import Server, next_frame, run, serving
 
 JFK = lf.State(search="jfk")
 ONE_WAY = 0.1
@@ -210,6 +211,32 @@ def test_statistics_of_columns_that_somebody_scrolls_to_come_next(harness: Harne
             asked = columns_asked(control)
             next_ones = asked[1] if most_columns(harness) > 1 else asked[1] | asked[2]
             assert set(SEEN_LATER) <= next_ones
+
+    run(main())
+
+
+def test_who_knows_no_columns_yet_sees_some_of_the_first(harness: Harness) -> None:
+    async def main() -> None:
+        async with serving(harness.flow(wide())) as server:
+            first = await server.raw(most_columns=3)
+            frame = await next_frame(first)
+            assert frame is not None
+            assert isinstance(frame.header, StateFrame)
+            assert frame.header.columns == ("c0", "c1", "c2")
+            assert len(frame.header.schema) == len(wide().column_names)
+            asked = {"type": "rows_request", "generation": 1, "window": [0, 2], "columns": ["c9"], "request": 1}
+            await first.write_message(json.dumps(asked))
+            while not isinstance(frame.header, RowsFrame):
+                frame = await next_frame(first)
+                assert frame is not None
+            assert frame.header.columns == ("c9",)
+            first.close()
+            most = await server.raw(most_columns=1_000)
+            frame = await next_frame(most)
+            assert frame is not None
+            assert isinstance(frame.header, StateFrame)
+            assert len(frame.header.columns) == len(wide().column_names)
+            most.close()
 
     run(main())
 

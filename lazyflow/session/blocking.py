@@ -14,7 +14,7 @@ from lazyflow.protocol import BodyFormat
 from lazyflow.session.board import Board, News
 from lazyflow.session.client import Client, Sight
 from lazyflow.session.current import Current, columns_in_sight
-from lazyflow.session.rows import WantedRows, encode_rows
+from lazyflow.session.rows import Seen, WantedRows, encode_rows
 from lazyflow.state import State
 from lazyflow.step import Step
 from lazyflow.work import CancelToken
@@ -78,19 +78,16 @@ class Views:
         The session's own.
     session, source
         Names, for the log.
-    max_columns
-        So many columns are shown to who does not say which.
     """
 
     flow: DataFlow
     session: str
     source: str
-    max_columns: int
 
     def make(
         self,
         change: Change,
-        others: Collection[tuple[str, ...]],
+        others: Collection[Seen],
         before: int,
         body: BodyFormat | None,
         tell: Callable[[Made], None],
@@ -112,17 +109,19 @@ class Views:
         made = self._make(change, others)
         sight, current = change.sight, made.current
         if sight is not None and body is not None and current.generation != before:
-            wanted = WantedRows.of(current.step.plan, sight.window, sight.columns, body, self.max_columns)
+            wanted = WantedRows.of(current.step.plan, sight.window, sight.seen, body)
             made = made._replace(wanted=wanted)
         tell(made)
         return fetch_rows(current.step, made.wanted, token) if made.wanted is not None else (b"", 0)
 
-    def _make(self, change: Change, others: Collection[tuple[str, ...]]) -> Made:
+    def _make(self, change: Change, others: Collection[Seen]) -> Made:
         if self.flow.outdated:
             log.info("the files of %r changed: they are opened anew", self.source)
             self.flow.refresh()
         plan = self.flow.compile(change.state)
-        mine = [check_columns(change.sight.columns, plan.schema)] if change.sight is not None else []
+        mine = [change.sight.seen] if change.sight is not None else []
+        for seen in mine:
+            check_columns(seen.columns, plan.schema)
         in_sight = columns_in_sight(plan, [*mine, *others])
         step = self.flow.apply(change.state, (0, 0), in_sight)
         current = Current(step, Board(), self.session, in_sight, change.reopened)

@@ -37,7 +37,7 @@ from lazyflow.protocol import (
     request_of,
 )
 from lazyflow.session.current import Current
-from lazyflow.session.rows import GivenRows, WantedRows
+from lazyflow.session.rows import GivenRows, Seen, WantedRows
 from lazyflow.state import State
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Sight:
     """What a client saw when it asked for a change; `moved` counts its requests for rows until then."""
 
     window: Window
-    columns: tuple[str, ...]
+    seen: Seen
     moved: int = 0
 
 
@@ -72,6 +72,8 @@ class Client:
     def __init__(self, session: Session, join: Join) -> None:
         self._session = session
         self.window, self.columns = _within(join.window, join.columns, session)
+        most = session.settings.max_columns
+        self._most = most if join.most_columns is None else min(most, join.most_columns)
         self.body = join.body
         self.close_code = 1000
         self.close_reason = ""
@@ -107,6 +109,11 @@ class Client:
         current = self._session.current
         return current.step.plan.state if current is not None else None
 
+    @property
+    def seen(self) -> Seen:
+        """Which columns it sees."""
+        return Seen(self.columns, self._most)
+
     # -- what the client says
 
     def receive(self, message: str | bytes) -> None:
@@ -137,7 +144,7 @@ class Client:
         window = self.window if change.window is None else change.window
         columns = self.columns if change.columns is None else change.columns
         window, columns = _within(window, columns, self._session)
-        self._session.change(change.state, self, change.request, Sight(window, columns, self._moved))
+        self._session.change(change.state, self, change.request, Sight(window, Seen(columns, self._most), self._moved))
 
     def _request_rows(self, request: RowsRequest) -> None:
         current = self._session.current
@@ -208,7 +215,7 @@ class Client:
         self._change_answered = request
         self._owed_state = True  # also where the state is the one before
         if sight.moved == self._moved:
-            self.window, self.columns = sight.window, sight.columns
+            self.window, self.columns = sight.window, sight.seen.columns
             self._owed_rows = False
 
     def passed_over(self, request: int | None) -> None:
@@ -229,8 +236,7 @@ class Client:
 
     def sees(self, current: Current) -> WantedRows:
         """The rows that the client sees; columns that the view does not have are left out."""
-        most = self._session.settings.max_columns
-        return WantedRows.of(current.step.plan, self.window, self.columns, self.body, most)
+        return WantedRows.of(current.step.plan, self.window, self.seen, self.body)
 
     def give(self, given: GivenRows, current: Current) -> None:
         """Rows are there: for this client if it sees them, in part at least."""

@@ -13,7 +13,7 @@ from cachetools import LRUCache
 from lazyflow.plan import Plan
 from lazyflow.protocol import ColumnSchema, ErrorOf, Outcome
 from lazyflow.session.board import GROUPS, Board, News
-from lazyflow.session.rows import GivenRows, WantedRows
+from lazyflow.session.rows import GivenRows, Seen, WantedRows
 from lazyflow.step import Step
 
 log = logging.getLogger("lazyflow.changes")
@@ -22,9 +22,9 @@ _BODIES_KEPT = 8
 """So many bodies are kept for clients that come later, or come back to a window."""
 
 
-def columns_in_sight(plan: Plan, seen: Collection[tuple[str, ...]]) -> tuple[str, ...]:
-    """The columns that some client sees, in the order of the table; who names none sees all."""
-    names = {name for columns in seen for name in columns or plan.schema}
+def columns_in_sight(plan: Plan, seen: Collection[Seen]) -> tuple[str, ...]:
+    """The columns that some client sees, in the order of the table."""
+    names = {name for columns in seen for name in columns.of(plan)}
     return tuple(name for name in plan.schema if name in names)
 
 
@@ -95,8 +95,8 @@ class Current:
             shown = plan.stages["shown"].digest
             self.row_count |= {scope: start + number for scope in plan.scopes if plan.stages[scope].digest == shown}
 
-    def see(self, seen: Collection[tuple[str, ...]]) -> None:
-        """Clients see these columns, each its own; none are all. Until all statistics are there, theirs come first."""
+    def see(self, seen: Collection[Seen]) -> None:
+        """Clients see these columns, each its own. Until all statistics are there, theirs come first."""
         columns = columns_in_sight(self.step.plan, seen)
         if columns != self._in_sight and not self.board.complete:
             self._in_sight = columns

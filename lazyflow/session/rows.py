@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import msgspec
 
@@ -15,6 +15,17 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 
+class Seen(NamedTuple):
+    """Which columns somebody sees: those of these names, or where none are named the first `most`."""
+
+    columns: tuple[str, ...]
+    most: int
+
+    def of(self, plan: Plan) -> tuple[str, ...]:
+        """Those of a view; where it has none of the names, the first too."""
+        return tuple(name for name in self.columns if name in plan.schema) or tuple(plan.schema)[: self.most]
+
+
 @dataclass(frozen=True)
 class WantedRows:
     """Which rows somebody sees, and how they are to be written: what is computed once for all who want the same."""
@@ -24,13 +35,9 @@ class WantedRows:
     body: BodyFormat
 
     @classmethod
-    def of(cls, plan: Plan, window: Window, columns: tuple[str, ...], body: BodyFormat, most: int) -> WantedRows:
-        """The rows of a view for one who sees these columns, or the first `most`; those it does not have are left out.
-
-        Without any of them it is the first `most` too.
-        """
-        names = tuple(name for name in columns if name in plan.schema) or tuple(plan.schema)[:most]
-        return cls(window, names, body)
+    def of(cls, plan: Plan, window: Window, seen: Seen, body: BodyFormat) -> WantedRows:
+        """The rows of a view for one who sees these columns of it."""
+        return cls(window, seen.of(plan), body)
 
     def overlaps(self, other: WantedRows) -> bool:
         """Whether some row of this window is in the other one too."""

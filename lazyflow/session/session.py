@@ -77,7 +77,7 @@ class Session:
         self.current: Current | None = None
         self.superseded: deque[Outcome] = deque(maxlen=_OUTCOMES_KEPT)
         self._flow = flow
-        self._views = Views(flow, name, source, settings.max_columns)
+        self._views = Views(flow, name, source)
         self._turns = turns
         self._when_left = when_left
         self._when_ended = when_ended
@@ -149,7 +149,7 @@ class Session:
     def open(self, state: State, client: Client) -> None:
         """The first state, asked for by the first client."""
         self._opened = True
-        self.change(state, client, None, Sight(client.window, client.columns))
+        self.change(state, client, None, Sight(client.window, client.seen))
 
     def change(self, state: State, client: Client, request: int | None, sight: Sight) -> None:
         """A client wants another state. Of several the newest that is valid is accepted; the others are passed over."""
@@ -171,7 +171,7 @@ class Session:
     def rows_wanted(self) -> None:
         """Some client sees other rows now: fetch them, and leave off what nobody sees any more."""
         if self.current is not None and not self.current.stale:
-            self.current.see([client.columns for client in self.clients])
+            self.current.see([client.seen for client in self.clients])
         if self._fetch is not None and not self._still_seen(self._fetch):
             self._fetch.abandon()
         if self._ahead is not None and not self._still_seen(self._ahead):
@@ -204,7 +204,7 @@ class Session:
             with suppress(RuntimeError):  # the loop is closed: nobody waits any more
                 loop.call_soon_threadsafe(_settle, made, view)
 
-        others = [client.columns for client in self.clients if client is not change.client]
+        others = [client.seen for client in self.clients if client is not change.client]
         before = self.current.generation if self.current is not None else 0
         body = change.client.body if change.client is not None and change.client.ready else None
         token = CancelToken()

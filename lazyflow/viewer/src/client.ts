@@ -99,7 +99,7 @@ export class Client {
 
   connect(): void {
     const { source, session } = this.#opening;
-    const seen = { version: VERSION, window: this.#window, columns: this.#columns };
+    const seen = { version: VERSION, window: this.#window, columns: this.#columns, most_columns: NARROW };
     const join: Join = session ? { ...seen, session } : { ...seen, state: this.asked, ...(source ? { source } : {}) };
     this.#connection = this.#transport.connect(join, {
       frame: (data) => this.#take(data),

@@ -145,6 +145,8 @@ export interface Join {
   readonly state?: State;
   readonly window: Window;
   readonly columns: readonly string[];
+  /** Where no columns are named, so many of the first are fetched at most. */
+  readonly most_columns: number;
 }
 
 export type Message =
