@@ -89,3 +89,18 @@ test("the number of rows is what was counted, else where the rows ended, else no
   });
   assert.equal(store.length, 4);
 });
+
+test("where statistics are stopped all headers are drawn anew, and again where they go on", () => {
+  const store = opened();
+  const stop = (stopped: boolean) => {
+    const frame = stats(1, 5);
+    return store.take({ ...frame, header: { ...frame.header, statistics: {}, stopped } as typeof frame.header });
+  };
+  assert.deepEqual(stop(false), { statistics: new Set(), progress: true });
+  assert.deepEqual(stop(true), { statistics: new Set(["size"]), progress: true });
+  assert.equal(store.view!.stopped, true);
+  assert.deepEqual(stop(true), { statistics: new Set(), progress: true });
+  assert.deepEqual(stop(false), { statistics: new Set(["size"]), progress: true });
+  store.take(state({ generation: 2 }));
+  assert.equal(store.view!.stopped, false);
+});
