@@ -33,6 +33,7 @@ def test_the_engine_is_left_and_rows_come_on(harness: Harness) -> None:
             view = await client.stop_statistics()
             assert view.stopped
             assert await asyncio.to_thread(control.wait_until_left, visit) == "stopped"
+            assert visit.token.cancelled
             control.release()
             assert (await client.fetch((3, 6))).rows.num_rows == 3
             assert await client.settled() == client.view, "nothing more is waited for"
@@ -109,6 +110,7 @@ def test_what_somebody_else_wants_goes_on(harness: Harness) -> None:
             assert not visit.token.cancelled
             await other.stop_statistics()
             assert await asyncio.to_thread(control.wait_until_left, visit) == "stopped"
+            assert visit.token.cancelled
             control.release()
             await other.start_statistics()
             assert (await other.settled()).complete
@@ -152,6 +154,7 @@ def test_a_step_goes_on_where_it_stopped(harness: Harness) -> None:
         visit = control.wait_for_deferred()
         step.stop()
         assert control.wait_until_left(visit) == "stopped"
+        assert visit.token.cancelled
         assert step.queries_cancelled == 1
         control.release()
         with pytest.raises(TimeoutError):
