@@ -50,7 +50,7 @@ class EchoPage(RequestHandler):
     def get(self) -> None:
         """Answer with the page."""
         self.write(
-            """<!doctype html><title>echo</title><input autofocus><p></p><script>
+            """<!doctype html><title>echo</title><link rel="icon" href="data:,"><input autofocus><p></p><script>
               const [field, told] = [document.querySelector("input"), document.querySelector("p")];
               const socket = new WebSocket(new URL("ws", location.href.replace("http", "ws")));
               socket.onopen = () => (told.textContent = "open");
