@@ -146,7 +146,7 @@ export interface Join {
   readonly window: Window;
   readonly columns: readonly string[];
   /** Where no columns are named, so many of the first are fetched at most. */
-  readonly most_columns: number;
+  readonly most_columns?: number;
 }
 
 export type Message =
