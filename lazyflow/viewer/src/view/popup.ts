@@ -20,7 +20,8 @@ export class Popup {
 
   /** Open one in place of another; what is given closes it, and none that was opened since. */
   open(label: string, anchor: Element | null, ...content: Node[]): () => void {
-    const before = this.#element ? this.#before : this.#active(); // one that took another's place gives back for both
+    const active = this.#active();
+    const before = this.#element?.contains(active) ? this.#before : active; // one opened in another gives back for both
     this.close(false);
     this.#before = before;
     const element = h("div", { class: "lf-popup", role: "dialog", "aria-label": label }, ...content);
