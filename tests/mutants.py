@@ -452,9 +452,10 @@ MUTANTS = (
     Mutant(
         "known statistics come in a second frame",
         "lazyflow/session/client.py",
-        "        self._version = current.board.version\n        self._row_count = dict(current.row_count)\n"
-        "        if rows.error",
-        "        self._version = 0\n        self._row_count = dict(current.row_count)\n        if rows.error",
+        "        self._version, self._stopped = current.board.version, current.stopped\n"
+        "        self._row_count = dict(current.row_count)\n        if rows.error",
+        "        self._version, self._stopped = 0, current.stopped\n"
+        "        self._row_count = dict(current.row_count)\n        if rows.error",
         wire("a_known_state_costs_one_frame_and_no_query"),
     ),
     Mutant(
@@ -659,8 +660,8 @@ MUTANTS = (
         "a statistic asked for alone waits for all others",
         "lazyflow/work/worker.py",
         "                query = self._next_alone(generation)\n"
-        "                if query is None and generation._started and asked is None:\n",
-        "                query = None\n                if generation._started or generation._alone:\n",
+        "                begun = generation._started and not generation._stopped\n",
+        "                query = None\n                begun = bool(generation._started or generation._alone)\n",
         parity("a_statistic_can_be_asked_for_before_all_others"),
     ),
     Mutant(
@@ -758,8 +759,8 @@ MUTANTS = (
     Mutant(
         "row numbers that somebody asked for come after statistics",
         "lazyflow/work/worker.py",
-        "                if query is None and generation._started and asked is None:\n",
-        "                if query is None and generation._started:\n",
+        "                if query is None and begun and asked is None:\n",
+        "                if query is None and begun:\n",
         ("tests/test_deep.py::test_row_numbers_that_somebody_asks_for_come_before_statistics",),
     ),
     Mutant(
