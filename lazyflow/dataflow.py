@@ -15,7 +15,8 @@ from importlib.metadata import entry_points, version
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, ParamSpec, Protocol, TypeVar
+from weakref import WeakSet
 
 from cachetools import LRUCache
 
@@ -63,6 +64,13 @@ _PLANS_KEPT = 256
 
 STATISTIC_BUDGET = 30.0
 """Seconds that one statistic may take the engine, unless it is said otherwise."""
+
+
+class Closable(Protocol):
+    """What shows a flow, and ends with it."""
+
+    def close(self) -> None:
+        """End; may be called twice."""
 
 
 @dataclass(frozen=True)
@@ -235,6 +243,7 @@ class DataFlow:
         self._owner = next(_owners)
         self._transforms = transforms
         self._budget = statistic_budget
+        self._shown_by: WeakSet[Closable] = WeakSet()
         self._closed = False
 
     @property
@@ -550,6 +559,8 @@ class DataFlow:
         if self._closed:
             return
         self._closed = True
+        for shown_by in tuple(self._shown_by):
+            shown_by.close()
         self._shared.work.end(self._owner)
         with self._shared.compiling:
             self._shared.open_flows -= 1

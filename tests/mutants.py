@@ -7,21 +7,24 @@ killed when one of them fails. An error of import or collection is no kill, and 
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 
 ROOT = Path(__file__).parent.parent
 COPIED = ("lazyflow", "backends", "tests", "docs", "examples", "pyproject.toml", "README.md")
 TIMEOUT = 120
-AT_ONCE = 2
+AT_ONCE = 3
+"""One more than CI has cores: some mutants make tests wait until their patience is at its end."""
 
 WITNESS = '''
 """Sees that the tests run on the copy, and counts those that failed in their own body."""
@@ -1096,42 +1099,48 @@ def mutate(folder: Path, mutant: Mutant) -> str | None:
     return None
 
 
-def run_tests(folder: Path, tests: tuple[str, ...], *options: str) -> Outcome:
-    """Run tests on a copy, in a process of their own."""
-    environment = {**os.environ, "MUTANT": str(folder), "PYTHONDONTWRITEBYTECODE": "1", "LAZYFLOW_PATIENCE": "5"}
-    environment["PYTHONPATH"] = os.pathsep.join([str(folder), str(folder / "backends")])
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "witness",
-        "-p",
-        "no:cacheprovider",
-        "-n",
-        "0",
-        *options,
-        *tests,
-    ]
-    began = time.monotonic()
-    try:
-        done = subprocess.run(
-            command, cwd=folder, env=environment, capture_output=True, text=True, timeout=TIMEOUT, check=False
-        )
-    except subprocess.TimeoutExpired:
-        return Outcome("endless", time.monotonic() - began, "")
-    seconds, output = time.monotonic() - began, done.stdout + done.stderr
-    report = folder / "failed.json"
-    failed = json.loads(report.read_text()) if report.exists() else []
-    if done.returncode == 0:
-        return Outcome("passed", seconds, output)
-    if done.returncode == 1 and failed:
-        return Outcome("failed", seconds, output)
-    return Outcome("broken", seconds, output)
+class Runners:
+    """Processes that run tests; as many at once as there are."""
+
+    def __init__(self, number: int) -> None:
+        command = [sys.executable, str(ROOT / "tests" / "preloaded.py")]
+        self._free: SimpleQueue[subprocess.Popen[str]] = SimpleQueue()
+        self._all = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(number)
+        ]
+        for process in self._all:
+            self._free.put(process)
+
+    def run(self, folder: Path, tests: tuple[str, ...], *options: str) -> Outcome:
+        """Run tests on a copy, in a process of their own."""
+        arguments = ["-q", "-p", "witness", "-p", "no:cacheprovider", "-n", "0", *options, *tests]
+        order = {"folder": str(folder), "arguments": arguments, "seconds": TIMEOUT}
+        process = self._free.get()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        began = time.monotonic()
+        process.stdin.write(json.dumps(order) + "\n")
+        process.stdin.flush()
+        code = json.loads(process.stdout.readline())
+        self._free.put(process)
+        seconds, output = time.monotonic() - began, (folder / "output.txt").read_text()
+        report = folder / "failed.json"
+        failed = json.loads(report.read_text()) if report.exists() else []
+        if code is None:
+            return Outcome("endless", seconds, output)
+        if code == 0:
+            return Outcome("passed", seconds, output)
+        if code == 1 and failed:
+            return Outcome("failed", seconds, output)
+        return Outcome("broken", seconds, output)
+
+    def end(self) -> None:
+        """Let them go."""
+        for process in self._all:
+            process.communicate()
 
 
-def try_mutant(mutant: Mutant) -> tuple[str, Outcome]:
+def try_mutant(runners: Runners, mutant: Mutant) -> tuple[str, Outcome]:
     """What became of a mutant: killed, survived, or an error in words."""
     with tempfile.TemporaryDirectory(prefix="mutant-") as name:
         folder = Path(name)
@@ -1139,17 +1148,17 @@ def try_mutant(mutant: Mutant) -> tuple[str, Outcome]:
         stale = mutate(folder, mutant)
         if stale is not None:
             return stale, Outcome("stale", 0.0, "")
-        outcome = run_tests(folder, mutant.tests, "-x")
+        outcome = runners.run(folder, mutant.tests, "-x")
     words = {"failed": "killed", "passed": "SURVIVED", "endless": "ENDLESS", "broken": "BROKEN"}
     return words[outcome.word], outcome
 
 
-def all_pass_unchanged(mutants: list[Mutant]) -> Outcome:
-    """Run all the tests on a copy without any change: who fails there would kill every mutant."""
+def unchanged(runners: Runners, tests: Sequence[str]) -> Outcome:
+    """Run tests on a copy without any change: one that fails there would kill every mutant."""
     with tempfile.TemporaryDirectory(prefix="mutant-none-") as name:
         folder = Path(name)
         copied(folder)
-        return run_tests(folder, tuple(dict.fromkeys(test for mutant in mutants for test in mutant.tests)))
+        return runners.run(folder, tuple(tests))
 
 
 def main(names: list[str]) -> int:
@@ -1160,18 +1169,23 @@ def main(names: list[str]) -> int:
         return 2
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
     began = time.monotonic()
-    unchanged = all_pass_unchanged(chosen)
-    if unchanged.word != "passed":
-        print(f"the tests do not pass without a change ({unchanged.word}):\n{unchanged.output[-3000:]}")
-        return 2
+    tests = sorted({test for mutant in chosen for test in mutant.tests})
+    shares = [share for share in (tests[place::AT_ONCE] for place in range(AT_ONCE)) if share]
+    runners = Runners(AT_ONCE)
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        for outcome in pool.map(partial(unchanged, runners), shares):
+            if outcome.word != "passed":
+                print(f"the tests do not pass without a change ({outcome.word}):\n{outcome.output[-3000:]}")
+                return 2
     width = max(len(mutant.name) for mutant in chosen)
     survived = 0
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for mutant, (words, outcome) in zip(chosen, pool.map(try_mutant, chosen), strict=True):
+        for mutant, (words, outcome) in zip(chosen, pool.map(partial(try_mutant, runners), chosen), strict=True):
             print(f"{mutant.name:{width}}  {outcome.seconds:5.1f} s  {words}", flush=True)
             if words != "killed":
                 survived += 1
                 print(outcome.output[-2000:])
+    runners.end()
     print(f"{len(chosen) - survived} of {len(chosen)} killed, {time.monotonic() - began:.0f} s")
     return 1 if survived else 0
 

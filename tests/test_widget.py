@@ -343,7 +343,11 @@ def test_a_flow_shows_itself_by_one_widget(harness: Harness, notebook: Notebook)
         first, again = flow._repr_mimebundle_(), flow._repr_mimebundle_()
         assert first[0][WIDGET] == again[0][WIDGET]
         assert len(notebook.comms) == 1
+        other = lf.explore(flow)
     assert flow._repr_mimebundle_() is None
+    assert [comm.closed for comm in notebook.comms] == [True, True], "closed with the flow"
+    assert other.closed
+    assert not [thread.name for thread in threading.enumerate() if thread.name == "lazyflow-widget"]
 
 
 def test_without_the_package_a_flow_is_plain_text_and_explore_says_what_to_install(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-from weakref import WeakKeyDictionary
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 from lazyflow.dataflow import DataFlow
 from lazyflow.errors import BackendNotInstalled, InvalidInput
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 __all__ = ["bundle_of", "explore"]
 
-_shown: WeakKeyDictionary[DataFlow, Explorer] = WeakKeyDictionary()
+_shown: WeakKeyDictionary[DataFlow, ReferenceType[Explorer]] = WeakKeyDictionary()
 """The widgets of flows that were the last line of a cell: shown again, a flow has the same."""
 
 
@@ -70,10 +70,12 @@ def explore(source: Any, *, state: State | None = None, height: int = 480, **opt
 
 def bundle_of(flow: DataFlow) -> Any:
     """What a notebook shows of a flow, by media type; None where the package anywidget is not installed."""
-    widget = _shown.get(flow)
+    shown = _shown.get(flow)
+    widget = shown() if shown is not None else None
     if widget is None or widget.closed:
         try:
-            widget = _shown[flow] = explore(flow)
+            widget = explore(flow)
         except BackendNotInstalled:
             return None
+        _shown[flow] = ref(widget)  # not the widget, by which the flow would be kept
     return widget._repr_mimebundle_()

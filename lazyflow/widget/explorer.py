@@ -65,6 +65,7 @@ class Explorer(anywidget.AnyWidget):
         except BaseException:
             self._end()
             raise
+        flow._shown_by.add(self)  # whose session has a fork of it, and would keep the engine open
         self.on_msg(lambda _, content, buffers: self._loop.post(self._channel.take, content))
 
     async def _open(self, state: State) -> Client:
@@ -157,7 +158,7 @@ class Explorer(anywidget.AnyWidget):
         return self.to_arrow().to_pandas(types_mapper=kinds.get)
 
     def close(self) -> None:
-        """End the session and take the widget away wherever it is shown. May be called twice."""
+        """End the session, take the widget away wherever it is shown; closing the flow does it too. May be called twice."""
         if hasattr(self, "_end"):
             self._end()
         super().close()
