@@ -158,7 +158,7 @@ class Explorer(anywidget.AnyWidget):
         return self.to_arrow().to_pandas(types_mapper=kinds.get)
 
     def close(self) -> None:
-        """End the session, take the widget away wherever it is shown; closing the flow does it too. May be called twice."""
+        """End the session and take the widget away wherever it is shown. Closing the flow does it too."""
         if hasattr(self, "_end"):
             self._end()
         super().close()
