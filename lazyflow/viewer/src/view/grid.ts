@@ -32,8 +32,11 @@ const BEYOND = 500;
 /** Up to so many columns are fetched whole; of more only those in sight. */
 const FEW_COLUMNS = 60;
 const NEIGHBOURS = 8;
-/** Headers that are drawn in one frame of the screen when statistics come: with all at once, scrolling would stumble. */
-const HEADERS_A_FRAME = 5;
+/** Headers that are drawn at a time when statistics come: with all at once, scrolling would stumble. */
+const HEADERS_AT_ONCE = 4;
+/** Milliseconds that are free in a frame of the screen before a header is drawn in it, and that one waits for such a frame. */
+const FREE = 4;
+const PATIENCE = 200;
 
 export class Grid {
   #api: GridApi;
@@ -126,15 +129,27 @@ export class Grid {
   #showStatistics(columns: ReadonlySet<string>): void {
     const drawing = this.#stale.size > 0;
     for (const column of columns) if (this.#shared.headers.has(column)) this.#stale.add(column);
-    if (!drawing && this.#stale.size > 0) requestAnimationFrame(() => this.#drawStale());
+    if (!drawing && this.#stale.size > 0) this.#drawSoon();
   }
 
-  #drawStale(): void {
-    for (const column of [...this.#stale].slice(0, HEADERS_A_FRAME)) {
+  #drawSoon(): void {
+    // Safari has no idle callbacks.
+    if (typeof requestIdleCallback === "undefined") requestAnimationFrame(() => this.#drawStale(() => true));
+    else {
+      requestIdleCallback(
+        (deadline) => this.#drawStale(() => deadline.didTimeout || deadline.timeRemaining() >= FREE),
+        { timeout: PATIENCE },
+      );
+    }
+  }
+
+  #drawStale(free: () => boolean): void {
+    for (const column of [...this.#stale].slice(0, HEADERS_AT_ONCE)) {
+      if (!free()) break;
       this.#stale.delete(column);
       this.#shared.headers.get(column)?.update();
     }
-    if (this.#stale.size > 0) requestAnimationFrame(() => this.#drawStale());
+    if (this.#stale.size > 0) this.#drawSoon();
   }
 
   /** The columns, in the order in which they are shown, hidden ones too. */
