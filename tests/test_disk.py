@@ -423,7 +423,7 @@ def spoil(chance: random.Random, path: Path, other: Path) -> None:
 
 @pytest.mark.parametrize(
     ("backend", "rounds"),
-    [*((backend, 15) for backend in BACKENDS), *(pytest.param(b, 60, marks=pytest.mark.long) for b in BACKENDS)],
+    [*((backend, 15) for backend in BACKENDS), *(pytest.param(b, 40, marks=pytest.mark.long) for b in BACKENDS)],
 )
 def test_two_processes_hammer_a_directory_that_a_third_one_harms(backend: str, rounds: int, tmp_path: Path) -> None:
     path, directory = str(file_of(tmp_path)), tmp_path / "cache"

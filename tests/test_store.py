@@ -284,7 +284,7 @@ def size_now(directory: Path) -> int:
     return total
 
 
-@pytest.mark.parametrize("rounds", [150, pytest.param(1_500, marks=pytest.mark.long)])
+@pytest.mark.parametrize("rounds", [150, pytest.param(1_000, marks=pytest.mark.long)])
 def test_several_processes_keep_the_bound_and_read_what_was_written(tmp_path: Path, rounds: int) -> None:
     workers = [start(hammer_store, str(tmp_path / "cache"), rounds, seed) for seed in range(4)]
     found = [worker() for worker in workers]
