@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,6 +52,19 @@ def columns(figure: Figure) -> tuple[str, ...]:
     mark = {True: "yes", False: "[red]NO[/red]", None: ""}[figure.met]
     value = f"{figure.value:,.2f}{figure.unit}" if figure.unit == "x" else f"{figure.value:,.1f} {figure.unit}"
     return figure.what, figure.backend, value, figure.budget, mark, figure.detail
+
+
+def told(figures: AsyncIterator[Figure]) -> list[Figure]:
+    """All figures, each of which is printed once it is there."""
+    found: list[Figure] = []
+
+    async def measure() -> None:
+        async for figure in figures:
+            found.append(figure)
+            console().print(" | ".join(filter(None, columns(figure))), soft_wrap=True)
+
+    asyncio.run(measure())
+    return found
 
 
 def report(title: str, found: list[Figure], target: str | None, strict: bool) -> None:

@@ -20,7 +20,7 @@ import click
 
 import lazyflow as lf
 from benchmarks.flights import ROWS_ONCE, flights_file
-from benchmarks.measure import Figure, columns, console, ms, percentile, report
+from benchmarks.measure import Figure, ms, percentile, report, told
 from benchmarks.wire import Client, Lateness, Seen, Server, Words
 
 CORES = os.cpu_count() or 1
@@ -348,14 +348,7 @@ def main(
     size = Size(copies * ROWS_ONCE, 40, 15, 15, 40, 30, seconds_load, minutes_memory, 20, 10, quick)
     if quick:
         size = Size(ROWS_ONCE, 3, 1, 1, 5, 1, 2, 0.05, 3, 4, quick)
-    found = []
-
-    async def measure() -> None:
-        async for figure in figures(list(backends), size, chosen):
-            found.append(figure)
-            console().print(" | ".join(filter(None, columns(figure))), soft_wrap=True)
-
-    asyncio.run(measure())
+    found = told(figures(list(backends), size, chosen))
     report(f"{size.rows:,} rows x 19 columns, over websockets, {CORES} cores", found, target, strict)
 
 

@@ -17,7 +17,7 @@ import msgspec
 import lazyflow as lf
 from benchmarks.browser import Page, echoing, opened, serving
 from benchmarks.flights import ROWS_ONCE, flights_file
-from benchmarks.measure import Figure, columns, console, ms, percentile, report
+from benchmarks.measure import Figure, ms, percentile, report, told
 from benchmarks.tables import wide_file
 from benchmarks.wire import Words
 from lazyflow.client import connect
@@ -222,14 +222,7 @@ def main(backends: tuple[str, ...], rows: int, scrolled: int, quick: bool, targe
     size = Size(copies * ROWS_ONCE, 20, 12, 10, scrolled, quick)
     if quick:
         size = Size(ROWS_ONCE, 3, 2, 2, 2_000, quick)
-    found = []
-
-    async def measure() -> None:
-        async for figure in figures(list(backends), size):
-            found.append(figure)
-            console().print(" | ".join(filter(None, columns(figure))), soft_wrap=True)
-
-    asyncio.run(measure())
+    found = told(figures(list(backends), size))
     report(f"{size.rows:,} rows x 19 columns, in Chromium, {os.cpu_count()} cores", found, target, strict)
 
 

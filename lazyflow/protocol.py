@@ -308,6 +308,8 @@ CODES: dict[str, str] = {
 }
 """Codes of errors, and what they say."""
 
+TOO_LONG, BROKEN, NOT_UNDERSTOOD, DID_NOT_READ = 1009, 1011, 4400, 4408
+
 CLOSE_CODES: dict[int, str] = {
     1000: "The client, or the session, has ended",
     1001: "The service shuts down",
@@ -352,6 +354,34 @@ class Refused(LazyflowError):
         """
         codes = {"wrong_version": 4406, "no_such_session": 4404, "no_such_source": 4404}
         return codes.get(self.code, 4429 if self.code.startswith("too_many") else 4400)
+
+
+class Refusal(NamedTuple):
+    """What a client is told that could not join, and the code and reason it ends with."""
+
+    frame: Frame
+    code: int
+    reason: str
+
+    @property
+    def broken(self) -> bool:
+        """Whether that was not the client's fault: how it came about is for the log."""
+        return self.code == BROKEN
+
+
+def refusal_of(error: BaseException) -> Refusal:
+    """How a client is refused that could not join for this error.
+
+    >>> refusal_of(Refused("no_such_session")).code, refusal_of(KeyError("a bug")).code
+    (4404, 1011)
+    """
+    shown = error_of(error)
+    code = error.close_code if isinstance(error, Refused) else NOT_UNDERSTOOD
+    return Refusal(
+        Frame(ErrorFrame(code=shown.code, message=shown.message)),
+        BROKEN if shown.code == "internal" else code,
+        shown.message,
+    )
 
 
 def error_of(error: BaseException) -> ErrorOf:

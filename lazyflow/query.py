@@ -86,12 +86,10 @@ class RowsQuery(Query):
 
     def finish(self, answer: pa.Table) -> pa.Table:
         """The rows under the names and types that callers see, in the order of the view."""
-        import pyarrow as pa
-
         if self.numbers is not None and answer.num_rows != len(self.numbers):
             raise EngineError(f"asked for {len(self.numbers)} rows by number, the engine gave {answer.num_rows}")
-        fields = [(column.name, column.type) for column in self.columns]
-        rows = in_schema(answer.select(self.inside), pa.schema(fields))
+        names = [column.name for column in self.columns]
+        rows = in_schema(answer.select(self.inside), self.plan.no_rows(names).schema)
         return rows if self.numbers is None else rows.take(self._places)
 
 

@@ -128,6 +128,22 @@ def is_far(query: Query) -> bool:
     return isinstance(query, RowsQuery) and query.start >= 100
 
 
+async def far_visit(control: Any) -> Visit:
+    """The first query of a download beyond its first window, once it stands before the engine."""
+    await until(lambda: any(is_far(visit.query) for visit in control.visits))
+    visit: Visit = next(visit for visit in control.visits if is_far(visit.query))
+    return visit
+
+
+@asynccontextmanager
+async def held_far_down(server: Server, client: Client, control: Any) -> AsyncIterator[tuple[Reader, Visit]]:
+    """A download of which the first part came, and its first query beyond that, which stands before the engine."""
+    control.hold(is_far)
+    async with reading(server, client.view.session) as reader:
+        await reader.head()
+        yield reader, await far_visit(control)
+
+
 # What it holds
 
 
@@ -236,10 +252,8 @@ def test_who_goes_stops_the_query(
     async def main() -> None:
         with controlled(harness, PLAIN) as (flow, control):
             async with serving(flow) as server, connect(server.url, window=(0, 10)) as client:
-                control.hold(is_far)
-                async with reading(server, client.view.session) as reader:
-                    await reader.head()
-                    visit = await far_visit(control)
+                async with held_far_down(server, client, control) as (_, visit):
+                    pass  # whoever reads is gone then
                 await until(lambda: visit.outcome == "stopped")
                 session = server.service._sessions[client.view.session]
                 await until(lambda: not session.downloads)
@@ -249,13 +263,6 @@ def test_who_goes_stops_the_query(
                 assert (await client.apply(lf.State(search="rome"))).rows is not None
 
     run(main())
-
-
-async def far_visit(control: Any) -> Visit:
-    """The first query of a download beyond its first window, once it stands before the engine."""
-    await until(lambda: any(is_far(visit.query) for visit in control.visits))
-    visit: Visit = next(visit for visit in control.visits if is_far(visit.query))
-    return visit
 
 
 @pytest.mark.usefixtures("door")
@@ -294,15 +301,15 @@ def test_files_that_change_break_a_download_off(
     async def main() -> None:
         engine, control = watched(harness)
         with lf.DataFlow(path, backend=engine) as flow:
-            async with serving(flow) as server, connect(server.url, window=(0, 10)) as client:
-                control.hold(is_far)
-                async with reading(server, client.view.session) as reader:
-                    await reader.head()
-                    await far_visit(control)
-                    pa.parquet.write_table(PLAIN.slice(1), tmp_path / "newer.parquet")
-                    (tmp_path / "newer.parquet").replace(path)
-                    control.release()
-                    assert not (await reader.rest()).whole
+            async with (
+                serving(flow) as server,
+                connect(server.url, window=(0, 10)) as client,
+                held_far_down(server, client, control) as (reader, _),
+            ):
+                pa.parquet.write_table(PLAIN.slice(1), tmp_path / "newer.parquet")
+                (tmp_path / "newer.parquet").replace(path)
+                control.release()
+                assert not (await reader.rest()).whole
 
     run(main())
 
@@ -313,14 +320,14 @@ def test_the_end_of_the_server_breaks_a_download_off(harness: Harness, monkeypat
 
     async def main() -> None:
         with controlled(harness, PLAIN) as (flow, control):
-            async with serving(flow) as server, connect(server.url, window=(0, 10)) as client:
-                control.hold(is_far)
-                async with reading(server, client.view.session) as reader:
-                    await reader.head()
-                    visit = await far_visit(control)
-                    await server.service.close()
-                    await until(lambda: visit.outcome == "stopped")
-                    assert not (await reader.rest()).whole
+            async with (
+                serving(flow) as server,
+                connect(server.url, window=(0, 10)) as client,
+                held_far_down(server, client, control) as (reader, visit),
+            ):
+                await server.service.close()
+                await until(lambda: visit.outcome == "stopped")
+                assert not (await reader.rest()).whole
 
     run(main())
 
@@ -332,18 +339,17 @@ def test_a_session_with_a_download_does_not_expire(harness: Harness, monkeypatch
     async def main() -> None:
         with controlled(harness, PLAIN) as (flow, control):
             async with serving(flow, session_expiry=0.001) as server:
-                async with connect(server.url, window=(0, 10)) as client:
-                    control.hold(is_far)
-                    async with reading(server, client.view.session) as reader:
-                        await reader.head()
-                        await far_visit(control)
-                        await client.close()
-                        await until(lambda: server.service.client_count == 0)
-                        service = server.service
-                        for _ in range(3):
-                            service._expire(service._sessions[client.view.session])
-                        control.release()
-                        assert (await reader.rest()).whole
+                async with (
+                    connect(server.url, window=(0, 10)) as client,
+                    held_far_down(server, client, control) as (reader, _),
+                ):
+                    await client.close()
+                    await until(lambda: server.service.client_count == 0)
+                    service = server.service
+                    for _ in range(3):
+                        service._expire(service._sessions[client.view.session])
+                    control.release()
+                    assert (await reader.rest()).whole
                 await until(lambda: server.service.session_count == 0)
 
     run(main())

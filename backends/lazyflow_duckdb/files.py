@@ -18,7 +18,7 @@ from lazyflow.files import Database, Files, has_intervals, read_arrow_files, rea
 from lazyflow.partitions import Partition
 from lazyflow.source import inside_names, outside_names
 from lazyflow_duckdb.guessing import narrow_types, reading_options
-from lazyflow_duckdb.statements import describe, identifier, reader, text
+from lazyflow_duckdb.statements import describe, identifier, reader, selected, text
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -95,8 +95,7 @@ class Scan:
 
     def reading(self, inside: Iterable[str], where: str = "") -> str:
         """Some of the source's columns by their inside names; `where` is said of the columns of the table."""
-        columns = ", ".join(f"{self._inside[name]} AS {identifier(name)}" for name in inside)
-        return f"SELECT {columns} FROM {self.table}{where}"
+        return f"SELECT {selected(self._inside, inside)} FROM {self.table}{where}"
 
     @cached_property
     def _inside(self) -> Mapping[str, str]:
@@ -105,7 +104,7 @@ class Scan:
 
     @property
     def _columns(self) -> str:
-        return ", ".join(f"{value} AS {identifier(name)}" for name, value in self._inside.items())
+        return selected(self._inside, self._inside)
 
 
 def scan_files(connection: duckdb.DuckDBPyConnection, files: Files, names: Sequence[str] | None = None) -> Scan:

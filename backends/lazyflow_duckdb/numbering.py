@@ -19,7 +19,7 @@ from lazyflow.files import Files
 from lazyflow.plan import ROW_NUMBER
 from lazyflow.source import inside_names, outside_names
 from lazyflow_duckdb.files import Scan, scan_files
-from lazyflow_duckdb.statements import identifier
+from lazyflow_duckdb.statements import identifier, selected
 
 if TYPE_CHECKING:
     import duckdb
@@ -118,8 +118,7 @@ class NumberedTable(Numbering):
     names: Sequence[str]
 
     def _selected(self, inside: Sequence[str]) -> str:
-        values = dict(zip(self.names, self.values, strict=True))
-        return ", ".join(f"{values[name]} AS {identifier(name)}" for name in inside)
+        return selected(dict(zip(self.names, self.values, strict=True)), inside)
 
     @property
     def all(self) -> str:

@@ -37,6 +37,15 @@ def identifier(name: str) -> str:
     return sg.to_identifier(name, quoted=True).sql("duckdb")
 
 
+def selected(values: Mapping[str, str], names: Iterable[str]) -> str:
+    """Columns of a SELECT: of these names, each with its value, which is SQL.
+
+    >>> selected({"a": "A + 1", "b": "B", "c": "C"}, ["c", "a"])
+    'C AS "c", A + 1 AS "a"'
+    """
+    return ", ".join(f"{values[name]} AS {identifier(name)}" for name in names)
+
+
 def text(value: str) -> str:
     """A text, as a literal."""
     return sg.exp.Literal.string(value).sql("duckdb")

@@ -141,9 +141,9 @@ class XorqBackend(Backend):
             columns = _columns(query.plan, opened)
             stream = rows.stream(statement, opened.scan, opened.watched, token, columns)
             return query.collect(batch.column(0) for batch in stream)
-        columns = ()
+        plan = query.plan if isinstance(query, RowsQuery | CountQuery) else None
+        columns = () if plan is None else _columns(plan, opened)
         if isinstance(query, RowsQuery):
-            columns = _columns(query.plan, opened)
             numbers = _numbers(query, opened) if opened.pick is not None else None
             if numbers is not None:
                 shown = self._shown(session, query.plan, opened)
@@ -151,12 +151,8 @@ class XorqBackend(Backend):
             statement = self._window(session, query, opened)
             whole = query.plan.shown.schema()
             schema = pa.schema([(name, whole[name].to_pyarrow()) for name in query.inside])
-        elif isinstance(query, CountQuery):
-            columns = _columns(query.plan, opened)
-            statement = self._statement(session, query.expression, opened, query.plan)
-            schema = query.expression.schema().to_pyarrow()
         else:
-            statement = self._statement(session, query.expression, opened)
+            statement = self._statement(session, query.expression, opened, plan)
             schema = query.expression.schema().to_pyarrow()
         return session.table(statement, _nullable(schema), opened.scan, opened.watched, token, columns)
 

@@ -69,8 +69,8 @@ def pick_files(
 
 def _needed(schema: pa.Schema, inside: list[str], columns: Sequence[str]) -> tuple[pa.Schema, list[str]]:
     """The columns of a file that are read, and the names inside of these and of what follows them."""
-    own = len(schema)
-    if len(set(schema.names)) < own or not (wanted := [n for n in range(own) if inside[n] in set(columns)]):
+    own, asked = len(schema), set(columns)
+    if len(set(schema.names)) < own or not (wanted := [n for n in range(own) if inside[n] in asked]):
         return schema, inside
     return pa.schema([schema.field(n) for n in wanted]), [*(inside[n] for n in wanted), *inside[own:]]
 

@@ -6,9 +6,20 @@ import asyncio
 import logging
 import zlib
 from contextlib import aclosing
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
-from lazyflow.protocol import CLOSE_CODES, ErrorFrame, Frame, Join, Refused, decode_join, error_of
+from lazyflow.protocol import (
+    BROKEN,
+    CLOSE_CODES,
+    DID_NOT_READ,
+    TOO_LONG,
+    ErrorFrame,
+    Frame,
+    Join,
+    Refusal,
+    decode_join,
+    refusal_of,
+)
 from lazyflow.server.rate import Rate
 from lazyflow.service import Service
 from lazyflow.session import Client
@@ -18,9 +29,6 @@ log = logging.getLogger("lazyflow.server")
 
 _REASON_BYTES = 123
 """A close frame has room for 125 bytes, two of which are the code."""
-
-TOO_LONG, BROKEN, NOT_UNDERSTOOD, DID_NOT_READ = 1009, 1011, 4400, 4408
-
 
 LOOP_BYTES = 50_000
 """A frame of so many bytes is compressed in less than a millisecond; larger ones in a thread, off the event loop."""
@@ -46,14 +54,6 @@ class Peer(Protocol):
         """Drop the connection with whatever is still to be sent."""
 
 
-class _Refusal(NamedTuple):
-    """Why a client could not join."""
-
-    frame: Frame
-    code: int
-    reason: str
-
-
 class Conversation:
     """One client: `join`, then `serve` and, meanwhile, `receive`; in the end `leave`."""
 
@@ -63,7 +63,7 @@ class Conversation:
         self._settings = settings
         self._peer = peer
         self._rate = Rate(settings.max_messages_per_second, asyncio.get_running_loop().time())
-        self._joined: Client | _Refusal | None = None
+        self._joined: Client | Refusal | None = None
         self._compresses = False
         self._threads = Threads()
         self._waits = 0
@@ -81,13 +81,9 @@ class Conversation:
             self._compresses = join.compression is not None
             self._joined = self._service.join(join)
         except Exception as error:
-            shown = error_of(error)
-            code = error.close_code if isinstance(error, Refused) else NOT_UNDERSTOOD
-            if shown.code == "internal":
+            self._joined = refusal_of(error)
+            if self._joined.broken:
                 log.exception("a client could not join")
-                code = BROKEN
-            frame = Frame(ErrorFrame(code=shown.code, message=shown.message))
-            self._joined = _Refusal(frame, code, shown.message)
 
     async def receive(self, message: str | bytes) -> None:
         """Hand a message on. While this waits, nothing further is to be read, so that TCP makes the client wait."""
@@ -142,7 +138,7 @@ class Conversation:
 
     async def _send_all(self) -> tuple[int, str]:
         """Send frames until there are no more; with which code and reason it ends."""
-        if isinstance(self._joined, _Refusal):
+        if isinstance(self._joined, Refusal):
             refusal = self._joined
             await self._send(refusal.frame)
             return refusal.code, refusal.reason

@@ -23,7 +23,7 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from lazyflow.protocol import CLOSE_CODES, ErrorFrame, Frame, Refused, decode_join, error_of
+from lazyflow.protocol import BROKEN, CLOSE_CODES, DID_NOT_READ, decode_join, refusal_of
 from lazyflow.service import Service
 from lazyflow.session import Client
 
@@ -34,8 +34,6 @@ Send: TypeAlias = Callable[[dict[str, Any], list[bytes]], None]
 
 AHEAD = 4
 """Frames that a view is sent before it has read the first of them. What it misses meanwhile is not kept for it."""
-
-_BROKEN, _NOT_UNDERSTOOD, _DID_NOT_READ = 1011, 4400, 4408
 
 
 class Joins(msgspec.Struct, frozen=True, tag_field="type", tag="join"):
@@ -105,14 +103,11 @@ class Channel:
             # Which session it is, is not for the view to say: the widget has but one.
             client = self._service.join(msgspec.structs.replace(join, session=self._session, source=None, state=None))
         except Exception as error:
-            shown = error_of(error)
-            if shown.code == "internal":
+            refusal = refusal_of(error)
+            if refusal.broken:
                 log.exception("a view could not join")
-            frame = Frame(ErrorFrame(code=shown.code, message=shown.message))
-            code = error.close_code if isinstance(error, Refused) else _NOT_UNDERSTOOD
-            code = _BROKEN if shown.code == "internal" else code
-            self._send({"type": "frame", "view": message.view}, [frame.encode()])
-            self._send({"type": "closed", "view": message.view, "code": code, "reason": shown.message}, [])
+            self._send({"type": "frame", "view": message.view}, [refusal.frame.encode()])
+            self._send({"type": "closed", "view": message.view, "code": refusal.code, "reason": refusal.reason}, [])
             return
         view = _View(message.view, client, self._send, self._service.settings.client_timeout)
         self._views[message.view] = view
@@ -153,10 +148,10 @@ class _View:
             await self._send_frames()
             code, reason = self.client.close_code, self.client.close_reason
         except TimeoutError:  # its page is gone, or will come back when it hears of this
-            code, reason = _DID_NOT_READ, CLOSE_CODES[_DID_NOT_READ]
+            code, reason = DID_NOT_READ, CLOSE_CODES[DID_NOT_READ]
         except Exception:
             log.exception("a view could not be served")
-            code, reason = _BROKEN, CLOSE_CODES[_BROKEN]
+            code, reason = BROKEN, CLOSE_CODES[BROKEN]
         self._send({"type": "closed", "view": self._name, "code": code, "reason": reason}, [])
 
     async def _send_frames(self) -> None:
