@@ -121,6 +121,7 @@ async def test_everything_can_be_done_from_the_keyboard(expect: Any) -> None:
             await expect(chart).to_be_focused()
             await press("Delete")
             await expect(view.chips).to_have_count(0)
+            await expect(view.count).to_have_text("3,000 rows")
             # Back to the rows; a whole value; back again.
             await press("Escape")
             await expect(view.panel).to_be_hidden()
