@@ -43,6 +43,22 @@ browser = [pytest.mark.browser, pytest.mark.skipif(_why_not() is not None, reaso
 """The marks of a module of such tests."""
 
 
+AXE = ROOT / "lazyflow" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
+needs_axe = pytest.mark.skipif(
+    not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force"
+)
+
+
+async def violations(page: Any, within: str = "html") -> list[str]:
+    """What axe finds wrong in the element of a selector, shadow roots too: the rule, and the elements that break it."""
+    if not await page.evaluate("typeof axe === 'object'"):
+        await page.evaluate(AXE.read_text(encoding="utf-8"))
+    found = await page.evaluate(
+        "(within) => axe.run(document.querySelector(within)).then((results) => results.violations)", within
+    )
+    return [f"{each['id']}: {[node['html'][:200] for node in each['nodes'][:3]]}" for each in found]
+
+
 class View:
     """A page that shows the viewer, and words for what a person does and sees there."""
 

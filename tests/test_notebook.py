@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.browsing import ROOT, SCREENSHOTS, SOON, browser, chromium
+from tests.browsing import ROOT, SCREENSHOTS, SOON, browser, chromium, violations
 from tests.test_security import in_loop
 
 pytestmark = [
@@ -226,7 +226,9 @@ async def test_it_is_dark_where_the_notebook_is(expect: Any, tmp_path: Path) -> 
         await expect(lab.widget).to_have_attribute("data-complete", "true")
         await expect(lab.widget).to_have_css("background-color", "rgb(255, 255, 255)")
         await lab.screenshot("notebook-light")
+        assert await violations(lab.page, ".lf-widget") == [], "light"
         await lab.choose("Settings", "Theme", "JupyterLab Dark")
         await expect(lab.widget).to_have_css("background-color", "rgb(18, 22, 28)")
         await expect(lab.page.locator("#jupyterlab-splash")).to_have_count(0)
         await lab.screenshot("notebook-dark")
+        assert await violations(lab.page, ".lf-widget") == [], "dark"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lazyflow as lf
-from tests.browsing import ROOT, View, Wire, browser, viewing
+from tests.browsing import Wire, browser, needs_axe, viewing, violations
 from tests.test_security import in_loop
 from tests.viewer_data import trips
 
@@ -26,7 +26,6 @@ CUT = """() => {
   ];
 }"""
 """What is wider than the room it has, and cannot be scrolled."""
-AXE = ROOT / "lazyflow" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 
 
 @pytest.fixture
@@ -36,15 +35,7 @@ def expect() -> Any:
     return expect
 
 
-async def violations(view: View) -> list[str]:
-    """What axe finds wrong: rule, and the elements that break it."""
-    if not await view.page.evaluate("typeof axe === 'object'"):
-        await view.page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = await view.page.evaluate("axe.run().then((results) => results.violations)")
-    return [f"{each['id']}: {[node['html'][:200] for node in each['nodes'][:3]]}" for each in found]
-
-
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force")
+@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @in_loop
 async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
@@ -52,11 +43,11 @@ async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
     with lf.DataFlow(TRIPS) as flow:
         async with viewing(flow, wire_of=wire, height=520, browser_settings={"color_scheme": scheme}) as view:
             await view.settled()
-            assert await violations(view) == [], "settled"
+            assert await violations(view.page) == [], "settled"
             wire.holds = lambda header: type(header).__name__ == "StatsUpdate"
             await view.page.keyboard.type("rome")
             await expect(view.page.locator("mark").first).to_have_text("Rome")
-            assert await violations(view) == [], "pending"
+            assert await violations(view.page) == [], "pending"
             wire.release()
             await view.settled()
             await view.drag(view.header("delay").locator(".lf-chart"), 0.02, 0.4)
@@ -64,22 +55,22 @@ async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
             await view.header("delay").locator(".lf-facts").click()
             await view.settled()
             await expect(view.panel).to_be_visible()
-            assert await violations(view) == [], "panel"
+            assert await violations(view.page) == [], "panel"
             await view.screenshot(f"panel-{scheme}")
             await view.chips.first.click()
             await expect(view.popup).to_be_visible()
-            assert await violations(view) == [], "editor"
+            assert await violations(view.page) == [], "editor"
             await view.screenshot(f"editor-{scheme}")
             await view.page.keyboard.press("Escape")
             for name in ("Columns", "Share", "Keys and marks (F1)"):
                 await view.page.get_by_role("button", name=name, exact=True).click()
                 await expect(view.popup).to_be_visible()
-                assert await violations(view) == [], name
+                assert await violations(view.page) == [], name
                 await view.screenshot(f"{name.split()[0].lower()}-{scheme}")
                 await view.page.keyboard.press("Escape")
             await view.search.fill("nowhere")
             await expect(view.page.locator(".lf-message")).to_be_visible()
-            assert await violations(view) == [], "no match"
+            assert await violations(view.page) == [], "no match"
 
 
 @in_loop
@@ -251,7 +242,7 @@ async def test_it_is_usable_on_a_narrow_screen(expect: Any) -> None:
             assert box["x"] + box["width"] <= 400
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force")
+@needs_axe
 @in_loop
 async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
     """A browser's zoom of 200 %: half the room, twice the pixels."""
@@ -265,7 +256,7 @@ async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
             await expect(view.count).to_be_in_viewport(ratio=1)
             await expect(view.cell(3, "city")).to_be_in_viewport(ratio=0.9)
             assert await view.page.evaluate(CUT) == []
-            assert await violations(view) == []
+            assert await violations(view.page) == []
             await view.screenshot("zoomed")
             for name in ("+ Filter", "Columns", "Share", "Keys and marks (F1)"):
                 await view.page.get_by_role("button", name=name, exact=True).click()
@@ -274,14 +265,14 @@ async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
                 await last.scroll_into_view_if_needed()
                 await expect(last).to_be_in_viewport(ratio=1)
                 assert await view.page.evaluate(CUT) == [], name
-                assert await violations(view) == [], name
+                assert await violations(view.page) == [], name
                 await view.page.keyboard.press("Escape")
             await view.header("delay").locator(".lf-facts").click()
             for button in await view.panel.get_by_role("button").all():
                 await button.scroll_into_view_if_needed()
                 await expect(button).to_be_in_viewport(ratio=0.95)  # but for parts of a pixel
             assert await view.page.evaluate(CUT) == []
-            assert await violations(view) == []
+            assert await violations(view.page) == []
             await view.screenshot("zoomed-panel")
 
 

@@ -8,9 +8,8 @@ from urllib.parse import quote
 import pytest
 
 import lazyflow as lf
-from tests.browsing import Wire, browser, viewing
+from tests.browsing import Wire, browser, needs_axe, viewing, violations
 from tests.test_security import in_loop
-from tests.test_viewer_access import AXE, violations
 from tests.viewer_data import trips
 
 pytestmark = browser
@@ -106,7 +105,7 @@ async def test_each_of_a_group_is_edited_and_taken_away(expect: Any) -> None:
             await expect(view.count).to_have_text("2,000 of 3,000 rows")
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force")
+@needs_axe
 @in_loop
 async def test_the_editor_of_a_group_stays_within_a_small_page(expect: Any) -> None:
     with lf.DataFlow(TRIPS) as flow:
@@ -122,4 +121,4 @@ async def test_the_editor_of_a_group_stays_within_a_small_page(expect: Any) -> N
             await view.popup.get_by_label("Column").select_option("city")
             await view.popup.get_by_label("Operator").select_option("in")
             await expect(view.popup.get_by_role("button", name="Apply")).to_be_in_viewport(ratio=1)
-            assert await violations(view) == []
+            assert await violations(view.page) == []

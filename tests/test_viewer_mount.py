@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lazyflow as lf
-from tests.browsing import browser, viewing
+from tests.browsing import browser, needs_axe, viewing, violations
 from tests.serving import until
 from tests.test_security import in_loop
 from tests.viewer_data import trips
@@ -66,6 +66,30 @@ async def test_it_lives_in_a_shadow_root_and_goes_without_a_trace(expect: Any) -
             await view.page.keyboard.press("/")
             await view.search.fill("oslo")
             await expect(view.cell(0, "city")).to_have_text("Oslo")
+
+
+@needs_axe
+@in_loop
+async def test_axe_finds_nothing_in_a_shadow_root(expect: Any) -> None:
+    with lf.DataFlow(trips(200)) as flow:
+        async with viewing(flow, browser_settings={"bypass_csp": True}) as view:
+            await view.settled()
+            await view.page.evaluate(MOUNT)
+            other = view.page.locator("#host")
+            await expect(other.locator(".lazyflow")).to_have_attribute("data-complete", "true")
+            assert await violations(view.page, "#host") == [], "settled"
+            await other.get_by_role("searchbox").first.fill("rome")
+            await expect(other.locator("mark").first).to_have_text("Rome")
+            await other.locator(".ag-header-cell[col-id='column-2'] .lf-facts").click()
+            await expect(other.locator(".lf-panel")).to_be_visible()
+            await expect(other.locator(".lazyflow")).to_have_attribute("data-complete", "true")
+            assert await violations(view.page, "#host") == [], "panel"
+            await other.get_by_role("button", name="Columns", exact=True).click()
+            await expect(other.locator(".lf-popup")).to_be_visible()
+            assert await violations(view.page, "#host") == [], "popup"
+            # It looks there: what it finds is not nothing whatever is there.
+            await other.locator(".lf-bar").evaluate("(bar) => bar.append(document.createElement('button'))")
+            assert [found.split(":")[0] for found in await violations(view.page, "#host")] == ["button-name"]
 
 
 @in_loop

@@ -7,10 +7,9 @@ from typing import Any
 import pytest
 
 from lazyflow.testing.control import controlled
-from tests.browsing import browser, viewing
+from tests.browsing import browser, needs_axe, viewing, violations
 from tests.drivers import HARNESSES
 from tests.test_security import in_loop
-from tests.test_viewer_access import AXE, violations
 from tests.viewer_data import trips
 
 pytestmark = browser
@@ -25,7 +24,7 @@ def expect() -> Any:
     return expect
 
 
-@pytest.mark.skipif(not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force")
+@needs_axe
 @in_loop
 async def test_statistics_are_stopped_and_go_on(expect: Any) -> None:
     with controlled(HARNESSES["duckdb"](), TRIPS) as (flow, control):
@@ -43,7 +42,7 @@ async def test_statistics_are_stopped_and_go_on(expect: Any) -> None:
             await expect(distinct).to_have_text("stopped")
             await expect(view.cell(0, "city")).to_have_text("Rome")
             await expect(view.page.locator("[aria-live='polite'].lf-hidden")).to_contain_text("statistics stopped")
-            assert await violations(view) == []
+            assert await violations(view.page) == []
             await view.screenshot("stopped")
             held = control.deferred[-1]
             assert held.token.cancelled

@@ -29,8 +29,8 @@ export class Status {
     this.#back = h("button", { type: "button", hidden: true, click: () => (client.undo(), left()) }, "Go back");
     this.#stop = h("button", { type: "button", hidden: true, click: () => this.#toggle() });
     this.element = h(
-      "footer",
-      { class: "lf-status" },
+      "div",
+      { class: "lf-status", role: "group", "aria-label": "Status" },
       this.#count,
       this.#work,
       this.#stop,
