@@ -190,7 +190,10 @@ async def chromium() -> AsyncIterator[Any]:
 
     expect.set_options(timeout=SOON)
     async with async_playwright() as playwright:
-        running = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        # With scroll bars, as people have them: they take place, and can be dragged.
+        running = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=FLAGS, ignore_default_args=["--hide-scrollbars"]
+        )
         try:
             yield running
         finally:

@@ -16,12 +16,17 @@ const COMPACT = new Intl.NumberFormat("en", { notation: "compact", maximumSignif
 export const grouped = (count: number): string => GROUPED.format(count);
 export const compact = (count: number): string => (count < 10_000 ? GROUPED.format(count) : COMPACT.format(count));
 
+/** A share, which no line is broken in. */
 export function percent(part: number, whole: number): string {
+  return share(part, whole).replaceAll(" ", "\u00a0");
+}
+
+function share(part: number, whole: number): string {
   if (whole === 0 || part === 0) return "0 %";
-  const share = (100 * part) / whole;
-  if (share < 0.1) return "< 0.1 %";
-  if (share > 99.9 && part < whole) return "> 99.9 %";
-  return `${share < 10 ? Number(share.toFixed(1)) : Math.round(share)} %`;
+  const percent = (100 * part) / whole;
+  if (percent < 0.1) return "< 0.1 %";
+  if (percent > 99.9 && part < whole) return "> 99.9 %";
+  return `${percent < 10 ? Number(percent.toFixed(1)) : Math.round(percent)} %`;
 }
 
 export const isMissing = (value: unknown): boolean =>

@@ -67,7 +67,7 @@ test("statistics are for reading", () => {
   assert.equal(readable("2013-01-01T10:00:00.5Z"), "2013-01-01 10:00:00.5Z");
   assert.equal(readable("2013-01-01T00:00:00"), "2013-01-01");
   assert.equal(readable("Infinity"), "∞");
-  assert.equal(percent(1, 100_000), "< 0.1 %");
-  assert.equal(percent(99_999, 100_000), "> 99.9 %");
-  assert.equal(percent(1, 40), "2.5 %");
+  assert.equal(percent(1, 100_000), "<\u00a00.1\u00a0%");
+  assert.equal(percent(99_999, 100_000), ">\u00a099.9\u00a0%");
+  assert.equal(percent(1, 40), "2.5\u00a0%");
 });

@@ -12,6 +12,7 @@ const RULES = `
   --lf-hover: light-dark(#eef3fa, #1c2531);
   --lf-line: light-dark(#d9dfe6, #2a323d);
   --lf-hair: light-dark(#eef1f4, #1d242d);
+  --lf-thumb: light-dark(#929da9, #5c6877);
   --lf-accent: light-dark(#1f62b5, #74aef5);
   --lf-on-accent: light-dark(#ffffff, #0d1117);
   --lf-wash: light-dark(#dbe8f8, #1d3350);
@@ -27,6 +28,7 @@ const RULES = `
   color: var(--lf-text);
   font: 13px/1.4 system-ui, "Segoe UI", Roboto, "Helvetica Neue", "Liberation Sans", "DejaVu Sans", sans-serif;
   font-variant-numeric: tabular-nums;
+  scrollbar-color: var(--lf-thumb) transparent;
 }
 .lazyflow, .lazyflow *, .lazyflow *::before { box-sizing: border-box; }
 :host(.lf-widget) .lazyflow { border: 1px solid var(--lf-line); border-radius: 6px; }
