@@ -8,7 +8,7 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
@@ -90,7 +90,6 @@ def free_port() -> int:
 @asynccontextmanager
 async def server(folder: Path) -> AsyncIterator[str]:
     """JupyterLab over a folder, with settings of its own."""
-    port = free_port()
     home = folder / "home"
     for name, settings in SETTINGS.items():
         package, plugin = name.split(":")
@@ -100,22 +99,30 @@ async def server(folder: Path) -> AsyncIterator[str]:
     own = {f"JUPYTER_{kind}_DIR": str(home / kind) for kind in ("CONFIG", "DATA", "RUNTIME")}
     environment = {**os.environ, **own, "IPYTHONDIR": str(home), "JUPYTERLAB_SETTINGS_DIR": str(home / "settings")}
     options = [
-        "--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
+        "--no-browser", "--allow-root", "--ServerApp.port_retries=0", "--IdentityProvider.token=",
         f"--ServerApp.root_dir={folder}", f"--LabApp.workspaces_dir={home / 'workspaces'}",
     ]  # fmt: skip
-    with (folder / "log").open("w") as log:
-        lab = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "jupyterlab", *options, env=environment, stdout=log, stderr=log
+    async with serving(["jupyterlab", *options], folder / "log", environment) as address:
+        yield address
+
+
+@asynccontextmanager
+async def serving(command: list[str], log: Path, environment: Mapping[str, str] = os.environ) -> AsyncIterator[str]:
+    """A server that is a module of Python and takes a `--port`, until the block ends; its address."""
+    port = free_port()
+    with log.open("w") as told:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", *command, f"--port={port}", env=environment, stdout=told, stderr=told
         )
         try:
             async with asyncio.timeout(SOON / 1000):
                 while not await listens(port):
-                    assert lab.returncode is None, (folder / "log").read_text()
+                    assert process.returncode is None, log.read_text()
                     await asyncio.sleep(0.05)
             yield f"http://127.0.0.1:{port}"
         finally:
-            lab.send_signal(signal.SIGTERM)  # it ends its kernels too
-            await lab.wait()
+            process.send_signal(signal.SIGTERM)  # it ends its kernels too
+            await process.wait()
 
 
 async def listens(port: int) -> bool:
