@@ -36,6 +36,20 @@ async def serving(path: Path, backend: str) -> AsyncIterator[str]:
         await process.wait()
 
 
+@asynccontextmanager
+async def busy_core() -> AsyncIterator[None]:
+    """A process that keeps a core busy with nothing, until the block ends."""
+    script = "print(flush=True)\nwhile True: pass"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, stdout=asyncio.subprocess.PIPE)
+    try:
+        assert process.stdout is not None
+        await asyncio.wait_for(process.stdout.readline(), PATIENCE / 1000)
+        yield
+    finally:
+        process.kill()
+        await process.wait()
+
+
 class Echo(WebSocketHandler):
     """Says what it is told."""
 

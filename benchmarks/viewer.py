@@ -15,7 +15,7 @@ import click
 import msgspec
 
 import lazyflow as lf
-from benchmarks.browser import Page, echoing, opened, serving
+from benchmarks.browser import Page, busy_core, echoing, opened, serving
 from benchmarks.flights import ROWS_ONCE, flights_file
 from benchmarks.measure import Figure, ms, percentile, report, told
 from benchmarks.tables import wide_file
@@ -93,10 +93,12 @@ async def key(page: Page, what: str, text: str) -> float:
 async def frames(address: str, words: Words, size: Size, backend: str) -> AsyncIterator[Figure]:
     """Frames of the screen while one scrolls and the statistics of a new view arrive, then when they are there.
 
-    Each view is scrolled from its first rows on until its statistics are there, then for as many frames more.
+    Each view is scrolled from its first rows on until its statistics are there, then for as many frames more, and as
+    many again beside a process that keeps a core busy, as statistics do: so many the machine gives whatever they are.
     """
     busy: list[float] = []
     idle: list[float] = []
+    floor: list[float] = []
     async with opened(address) as page:
         await page.run("settled")
         for word in words.of_length(3, size.rows // 1000)[2 * size.keys :][: size.views]:
@@ -104,8 +106,12 @@ async def frames(address: str, words: Words, size: Size, backend: str) -> AsyncI
             taken = await page.run("scroll", PIXELS, None)
             busy += taken
             idle += await page.run("scroll", PIXELS, len(taken))
+            async with busy_core():
+                floor += await page.run("scroll", PIXELS, len(taken))
     beside, alone = (percentile(taken, 0.95) / 1000 for taken in (busy, idle))
-    under = sum(taken < FRAME * 1000 for taken in busy) / len(busy)
+    under, under_alone, under_floor = (
+        sum(each < FRAME * 1000 for each in taken) / len(taken) for taken in (busy, idle, floor)
+    )
     behind = (
         f"of {len(busy)} frames; medians {ms(percentile(busy, 0.5) / 1000)}, {ms(percentile(idle, 0.5) / 1000)}, "
         f"longest {ms(max(busy) / 1000)}, {ms(max(idle) / 1000)}"
@@ -113,7 +119,7 @@ async def frames(address: str, words: Words, size: Size, backend: str) -> AsyncI
     yield Figure(
         "frames under 33 ms while statistics arrive and one scrolls", backend, 100 * under, "%",
         *size.bound(">= 95 %", under >= 0.95),
-        f"without statistics {100 * sum(taken < FRAME * 1000 for taken in idle) / len(idle):.1f} %, {behind}",
+        f"without statistics {100 * under_alone:.1f} %, beside a busy core {100 * under_floor:.1f} %, {behind}",
     )  # fmt: skip
     yield Figure(
         "95th percentile of those frames against those without statistics", backend, beside / alone, "x",

@@ -64,6 +64,36 @@ async def test_hostile_names_and_values_are_text(expect: Any) -> None:
             assert await view.page.locator(".lazyflow script, .lazyflow b, .lazyflow img").count() == 0
 
 
+LIES_OVER = """() => [...document.querySelectorAll(".ag-row .lf-value")]
+  .filter((each) => each.scrollWidth > each.clientWidth && getComputedStyle(each).overflowX === "visible")
+  .map((each) => each.textContent)"""
+"""Values that lie over their neighbours, since they have no room and are not cut."""
+
+
+@in_loop
+async def test_values_are_cut_where_a_column_has_no_room_for_them(expect: Any) -> None:
+    wide = ["W" * 30, "﷽﷽﷽﷽﷽﷽﷽", "🦆" * 20, "9" * 40, "ab", "", None, "\n" * 40]
+    rows = {"text": wide * 3, "number": [1.5, -0.123456789012345, 123456789.123456, None] * 6, "sign": ["W"] * 24}
+    table = pa.table(rows).append_column("left", trips(24)["left"])
+    with lf.DataFlow(table) as flow:
+        async with viewing(flow) as view:
+            await view.settled()
+            assert await view.page.evaluate(LIES_OVER) == []
+            cut = {"text": view.cell(4, "text"), "number": view.cell(0, "number"), "left": view.cell(0, "left")}
+            for cell in (*cut.values(), view.cell(0, "sign")):  # to cut costs, so what has room is not
+                await expect(cell).to_have_css("overflow-x", "visible")
+            for name in ("text", "number", "left"):
+                handle = await view.header(name).locator(".ag-header-cell-resize").bounding_box()
+                x, y = handle["x"] + handle["width"] / 2, handle["y"] + 40
+                await view.page.mouse.move(x, y)
+                await view.page.mouse.down()
+                await view.page.mouse.move(x - 300, y, steps=3)
+                await view.page.mouse.up()
+            await expect(cut["left"]).to_have_css("overflow-x", "clip")
+            assert await view.page.evaluate(LIES_OVER) == []
+            await view.screenshot("cut")
+
+
 @in_loop
 async def test_two_thousand_columns_cost_what_is_seen(expect: Any) -> None:
     columns = 2000

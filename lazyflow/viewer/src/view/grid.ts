@@ -13,11 +13,12 @@ import {
 } from "ag-grid-community";
 import type { CellKeyDownEvent, ColDef, Column, GridApi, IGetRowsParams, IHeaderComp } from "ag-grid-community";
 import type { Client } from "../client.ts";
+import { isNumber } from "../filters.ts";
 import { formatValue, typeName } from "../format.ts";
 import type { ColumnSchema } from "../protocol.ts";
 import type { Changes } from "../store.ts";
 import type { Actions } from "./actions.ts";
-import { NumberCell, ValueCell } from "./cell.ts";
+import { DIGIT, NumberCell, ValueCell } from "./cell.ts";
 import { h } from "./dom.ts";
 import { Header } from "./header.ts";
 import { Picking } from "./picking.ts";
@@ -27,6 +28,8 @@ import type { HeaderContext } from "./header.ts";
 const ROW_HEIGHT = 25;
 const HEADER_HEIGHT = 106;
 const NUMBER_COLUMN = "number";
+/** Pixels of a letter, on average. */
+const LETTER = 7;
 /** Rows that can be scrolled to beyond those that were seen, while their number is not known. */
 const BEYOND = 500;
 /** Up to so many columns are fetched whole; of more only those in sight. */
@@ -102,6 +105,8 @@ export class Grid {
       },
       onViewportChanged: () => this.#look(),
       onVirtualColumnsChanged: () => this.#look(),
+      onColumnResized: ({ columns }) =>
+        this.#api.refreshCells({ columns: columns ?? [], force: true, suppressFlash: true }),
       onCellFocused: ({ rowIndex, column }) => this.#focused(rowIndex, column),
       onCellKeyDown: (event) => this.#cellKey(event as CellKeyDownEvent),
       onCellDoubleClicked: ({ column, rowIndex }) => this.#whole(column.getColId(), rowIndex),
@@ -226,13 +231,14 @@ export class Grid {
   }
 
   /** A width that fits the first values and the header. */
-  #width({ name, type }: ColumnSchema): number {
-    let longest = Math.max(name.length + 3, Math.min(typeName(type).length, 16) + 11, 15);
+  #width({ name, type, kind }: ColumnSchema): number {
+    let longest = 0;
     for (let row = 0; row < 30; row += 1) {
       const place = this.#client.store.view?.rows.find(name, row);
       if (place) longest = Math.max(longest, formatValue(place.values.at(place.index), place.values.type, 60).length);
     }
-    return Math.round(Math.min(340, longest * 7 + 24));
+    const header = Math.max(name.length + 3, Math.min(typeName(type).length, 16) + 11, 15);
+    return Math.round(Math.min(340, Math.max(header * LETTER, longest * (isNumber(kind) ? DIGIT : LETTER)) + 24));
   }
 
   #showLength(): void {

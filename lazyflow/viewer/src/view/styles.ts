@@ -69,7 +69,9 @@ const RULES = `
 }
 .lf-message p { margin: 0 0 8px; } .lf-message p:last-child { margin: 0; }
 
-.lf-value { display: block; margin: 0 -10px; padding: 0 10px; overflow: hidden; text-overflow: ellipsis; white-space: pre; unicode-bidi: plaintext; }
+.lf-value { display: block; margin: 0 -10px; padding: 0 10px; white-space: pre; unicode-bidi: plaintext; }
+.lf-value[data-cut] { overflow: clip; text-overflow: ellipsis; }
+.lf-grid .ag-row :is(.ag-cell, .ag-grid-pinned-left-cells) { overflow: visible; }
 .lf-value[data-picked] { background: var(--lf-wash); }
 .lf-number { text-align: right; }
 .lf-value[data-form="missing"], .lf-value[data-form="empty"] { color: var(--lf-quiet); }
