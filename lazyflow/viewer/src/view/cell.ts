@@ -78,7 +78,7 @@ const LETTER = 14;
 
 /**
  * Whether a text has certainly room in a column of so many pixels.
- * A cell that cuts what has none costs the browser more to paint: a fifth of all that scrolling takes, if each one does.
+ * A cell that cuts what has none costs the browser more to paint: an eighth of all that scrolling takes, if each one does.
  */
 function fits(text: string, width: number): boolean {
   let pixels = BESIDE;
