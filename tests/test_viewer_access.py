@@ -91,6 +91,18 @@ async def test_everything_can_be_done_from_the_keyboard(expect: Any) -> None:
             await expect(view.header("delay")).to_have_attribute("aria-sort", "ascending")
             await press("Enter")
             await expect(view.header("delay")).to_have_attribute("aria-sort", "descending")
+            # Wider, and to the right of the next one and back.
+            header, following = view.header("delay"), view.header("day")
+            await expect(header).to_have_css("width", "150px")
+            await press("Alt+ArrowRight")
+            await expect(header).to_have_css("width", "152px")
+            await expect(header).to_have_attribute("aria-colindex", "4")
+            await press("Shift+ArrowRight")
+            await expect(header).to_have_attribute("aria-colindex", "5")
+            await expect(following).to_have_attribute("aria-colindex", "4")
+            await press("Shift+ArrowLeft")
+            await expect(header).to_have_attribute("aria-colindex", "4")
+            await expect(focused).to_have_attribute("col-id", "column-2")
             # Its panel: the bars have the focus; three of them are chosen.
             await press("Space")
             chart = view.panel.locator(".lf-chart")

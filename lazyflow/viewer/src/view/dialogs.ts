@@ -117,6 +117,7 @@ const KEYS: readonly (readonly [string, string])[] = [
   ["arrows, Page Up, Page Down", "move among cells and headers"],
   ["Enter on a header", "sort; with Shift beside the other keys"],
   ["Space on a header", "all statistics of the column"],
+  ["Shift, Alt with ← → on a header", "move the column; make it narrower or wider"],
   ["Enter on a cell", "its whole value"],
   ["Shift with arrows, dragging", "choose cells"],
   ["Ctrl+C", "copy the cells, tab-separated; with Shift whole rows"],
