@@ -24,6 +24,7 @@ SOON = 20_000
 
 ROOT = Path(__file__).parent.parent
 SCREENSHOTS = ROOT / "screenshots"
+AXE = ROOT / "lazyflow" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
 CHROMIUM = os.environ.get("CHROMIUM") or shutil.which("chromium") or shutil.which("chromium-browser")
 FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
@@ -36,17 +37,13 @@ def _why_not() -> str | None:
         return "playwright is not installed"
     if CHROMIUM is None:
         return "there is no chromium (apt-get install chromium, or say where it is by CHROMIUM)"
-    return None if viewer.is_built() else viewer.HOW_TO_BUILD
+    if not viewer.is_built():
+        return viewer.HOW_TO_BUILD
+    return None if AXE.is_file() else "axe-core is not installed (python -m lazyflow.viewer.build --force)"
 
 
 browser = [pytest.mark.browser, pytest.mark.skipif(_why_not() is not None, reason=str(_why_not()))]
 """The marks of a module of such tests."""
-
-
-AXE = ROOT / "lazyflow" / "viewer" / "node_modules" / "axe-core" / "axe.min.js"
-needs_axe = pytest.mark.skipif(
-    not AXE.is_file(), reason="axe-core is not installed: python -m lazyflow.viewer.build --force"
-)
 
 
 async def violations(page: Any, within: str = "html") -> list[str]:
@@ -134,7 +131,14 @@ class View:
         await self.page.mouse.move(box["x"] + last * box["width"], y, steps=4)
         await self.page.mouse.up()
 
-    async def screenshot(self, name: str) -> None:
+    async def audit(self, name: str) -> None:
+        """Axe must find nothing in what is seen now, of which a picture is kept."""
+        found = await violations(self.page)
+        assert not found, f"{name}: {found}"
+        await self.picture(name)
+
+    async def picture(self, name: str) -> None:
+        """Keep a picture of what is seen now."""
         SCREENSHOTS.mkdir(exist_ok=True)
         await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lazyflow as lf
-from tests.browsing import Wire, browser, needs_axe, viewing, violations
+from tests.browsing import Wire, browser, viewing, violations
 from tests.test_security import in_loop
 from tests.viewer_data import trips
 
@@ -35,7 +35,6 @@ def expect() -> Any:
     return expect
 
 
-@needs_axe
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 @in_loop
 async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
@@ -55,18 +54,15 @@ async def test_axe_finds_nothing(scheme: str, expect: Any) -> None:
             await view.header("delay").locator(".lf-facts").click()
             await view.settled()
             await expect(view.panel).to_be_visible()
-            assert await violations(view.page) == [], "panel"
-            await view.screenshot(f"panel-{scheme}")
+            await view.audit(f"panel-{scheme}")
             await view.chips.first.click()
             await expect(view.popup).to_be_visible()
-            assert await violations(view.page) == [], "editor"
-            await view.screenshot(f"editor-{scheme}")
+            await view.audit(f"editor-{scheme}")
             await view.page.keyboard.press("Escape")
             for name in ("Columns", "Share", "Keys and marks (F1)"):
                 await view.page.get_by_role("button", name=name, exact=True).click()
                 await expect(view.popup).to_be_visible()
-                assert await violations(view.page) == [], name
-                await view.screenshot(f"{name.split()[0].lower()}-{scheme}")
+                await view.audit(f"{name.split()[0].lower()}-{scheme}")
                 await view.page.keyboard.press("Escape")
             await view.search.fill("nowhere")
             await expect(view.page.locator(".lf-message")).to_be_visible()
@@ -176,7 +172,7 @@ async def test_cells_are_copied_as_tab_separated_text(expect: Any) -> None:
             await view.page.mouse.move(end["x"] + 20, end["y"] + 5, steps=5)
             await view.page.mouse.up()
             await expect(view.page.locator("[data-picked]")).to_have_count(6)
-            await view.screenshot("picked")
+            await view.audit("picked")
             await view.page.keyboard.press("Control+c")
             await expect(told).to_have_text("6 cells copied")
             assert await view.page.evaluate(copied) == "1\tBonn\n2\tRome\n3\tRome"
@@ -233,7 +229,7 @@ async def test_light_and_dark_follow_the_system(expect: Any) -> None:
             await view.page.emulate_media(color_scheme="dark")
             await expect(page).to_have_css("background-color", "rgb(18, 22, 28)")
             await expect(view.page.locator(".ag-row").first).to_have_css("color", "rgb(215, 221, 230)")
-            await view.screenshot("dark")
+            await view.audit("dark")
 
 
 @in_loop
@@ -243,10 +239,10 @@ async def test_it_is_usable_on_a_narrow_screen(expect: Any) -> None:
             await view.settled()
             assert await view.page.evaluate("document.documentElement.scrollWidth") == 400
             await expect(view.cell(0, "city")).to_be_visible()
-            await view.screenshot("narrow")
+            await view.audit("narrow")
             await view.header("city").locator(".lf-facts").click()
             await expect(view.panel).to_be_in_viewport()
-            await view.screenshot("narrow-panel")
+            await view.audit("narrow-panel")
             await view.panel.get_by_role("button", name="Close").click()
             await view.page.get_by_role("button", name="+ Filter").click()
             box = await view.popup.bounding_box()
@@ -254,7 +250,6 @@ async def test_it_is_usable_on_a_narrow_screen(expect: Any) -> None:
             assert box["x"] + box["width"] <= 400
 
 
-@needs_axe
 @in_loop
 async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
     """A browser's zoom of 200 %: half the room, twice the pixels."""
@@ -268,8 +263,7 @@ async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
             await expect(view.count).to_be_in_viewport(ratio=1)
             await expect(view.cell(3, "city")).to_be_in_viewport(ratio=0.9)
             assert await view.page.evaluate(CUT) == []
-            assert await violations(view.page) == []
-            await view.screenshot("zoomed")
+            await view.audit("zoomed")
             for name in ("+ Filter", "Columns", "Share", "Keys and marks (F1)"):
                 await view.page.get_by_role("button", name=name, exact=True).click()
                 await expect(view.popup).to_be_in_viewport(ratio=1)
@@ -284,8 +278,7 @@ async def test_it_is_usable_at_twice_the_size(expect: Any) -> None:
                 await button.scroll_into_view_if_needed()
                 await expect(button).to_be_in_viewport(ratio=0.95)  # but for parts of a pixel
             assert await view.page.evaluate(CUT) == []
-            assert await violations(view.page) == []
-            await view.screenshot("zoomed-panel")
+            await view.audit("zoomed-panel")
 
 
 @in_loop

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 import lazyflow as lf
-from tests.browsing import Wire, browser, needs_axe, viewing, violations
+from tests.browsing import Wire, browser, viewing, violations
 from tests.test_security import in_loop
 from tests.viewer_data import trips
 
@@ -55,7 +55,7 @@ async def test_a_filter_becomes_one_of_several_from_the_keyboard(expect: Any) ->
             await view.popup.get_by_label("Operator").select_option(">=")
             await expect(view.popup.get_by_label("Operator").locator("option[value='from, below']")).to_have_count(0)
             await view.popup.get_by_label("Value").fill("40")
-            await view.screenshot("group")
+            await view.audit("group")
             await press("Enter")
             await expect(view.chips.first).to_have_text("city contains om or delay ≥ 40")
             rows = flow.row_count(lf.State(filters=[[CITIES, LATE]]))
@@ -105,7 +105,6 @@ async def test_each_of_a_group_is_edited_and_taken_away(expect: Any) -> None:
             await expect(view.count).to_have_text("2,000 of 3,000 rows")
 
 
-@needs_axe
 @in_loop
 async def test_the_editor_of_a_group_stays_within_a_small_page(expect: Any) -> None:
     with lf.DataFlow(TRIPS) as flow:

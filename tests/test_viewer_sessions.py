@@ -71,7 +71,7 @@ async def test_after_a_restart_of_the_server_the_view_is_there_again(expect: Any
             first = view.page.url
             await restarted.end()
             await expect(view.page.locator(".lf-link")).to_contain_text("connection lost")
-            await view.screenshot("lost")
+            await view.audit("lost")
             await view.page.keyboard.type("!")  # what is done meanwhile is not lost
             await view.page.keyboard.press("Backspace")
             await view.header("number").locator(".lf-name").click()
@@ -182,7 +182,7 @@ async def test_the_view_is_taken_along_as_a_file_and_as_sql(expect: Any, tmp_pat
             await expect(view.popup.get_by_label("The view as SQL")).to_have_text(sql)
             await expect(view.page.locator(".lf-status .lf-told")).to_have_text("SQL copied")
             assert await view.page.evaluate("navigator.clipboard.readText()") == sql
-            await view.screenshot("share-sql")
+            await view.audit("share-sql")
             await press("Escape")
             await expect(view.popup).to_have_count(0)
 
@@ -218,7 +218,7 @@ async def test_what_the_server_refuses_is_said_in_the_editor(expect: Any) -> Non
             await view.popup.get_by_label("Value").fill("many")
             await view.popup.get_by_role("button", name="Apply").click()
             await expect(view.popup.get_by_role("alert")).to_contain_text("many")
-            await view.screenshot("refused")
+            await view.audit("refused")
             await view.popup.get_by_label("Value").fill("40")
             await view.popup.get_by_role("button", name="Apply").click()
             await expect(view.popup).to_have_count(0)

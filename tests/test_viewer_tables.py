@@ -46,7 +46,7 @@ async def test_hostile_names_and_values_are_text(expect: Any) -> None:
             await expect(view.cell(6, "")).to_have_text('""')
             await expect(view.cell(7, "")).to_have_text("—")
             await expect(view.header("__proto__")).to_contain_text("7 distinct")
-            await view.screenshot("hostile")
+            await view.audit("hostile")
             await view.cell(3, SCRIPT).dblclick()
             await expect(view.popup.locator("pre")).to_contain_text("long long")
             assert len(await view.popup.locator("pre").inner_text()) == 200_000
@@ -91,7 +91,7 @@ async def test_values_are_cut_where_a_column_has_no_room_for_them(expect: Any) -
                 await view.page.mouse.up()
             await expect(cut["left"]).to_have_css("overflow-x", "clip")
             assert await view.page.evaluate(LIES_OVER) == []
-            await view.screenshot("cut")
+            await view.audit("cut")
 
 
 @in_loop
@@ -108,7 +108,7 @@ async def test_two_thousand_columns_cost_what_is_seen(expect: Any) -> None:
             await view.popup.get_by_role("button", name="Go to c1987").click()
             await view.page.keyboard.press("Escape")
             await expect(view.cell(5, "c1987")).to_have_text("1992")
-            await view.screenshot("wide")
+            await view.audit("wide")
             asked = [len(header.columns) for header in wire.seen if hasattr(header, "columns")]
             assert asked[-1] < 60
 
@@ -120,7 +120,7 @@ async def test_no_rows_no_columns_one_row(expect: Any) -> None:
             await view.settled()
             await expect(view.count).to_have_text("0 rows")
             await expect(view.page.locator(".lf-message")).to_have_text("The table has no rows.")
-            await view.screenshot("empty")
+            await view.audit("empty")
     with lf.DataFlow(pa.table({"x": [1]})) as flow:
         async with viewing(flow) as view:
             await view.settled()
@@ -137,7 +137,7 @@ async def test_where_no_row_matches_all_are_one_press_away(expect: Any) -> None:
             await expect(view.page.locator(".lf-message")).to_contain_text("No row matches.")
             await expect(view.count).to_have_text("0 of 100 rows")
             await view.settled()
-            await view.screenshot("no-match")
+            await view.audit("no-match")
             await view.page.get_by_role("button", name="Show all rows").click()
             await expect(view.count).to_have_text("100 rows")
             await expect(view.page.locator(".lf-message")).to_be_hidden()
@@ -169,7 +169,7 @@ async def test_what_is_approximate_sampled_or_failed_is_marked(expect: Any) -> N
             await expect(failed).to_have_text("failed")
             await expect(failed).to_have_attribute("title", ErrorOf("", "The engine failed at the view").message)
             await expect(view.header("day").locator("[data-form='slow']")).to_have_text("slow")
-            await view.screenshot("marks")
+            await view.audit("marks")
             await view.header("day").locator(".lf-facts").click()
             await view.panel.get_by_role("button", name="compute").click()
             await until(lambda: wire.said[-1]["type"] == "statistic_request")
@@ -190,7 +190,7 @@ async def test_a_change_that_fails_is_told_and_tried_again(expect: Any, tmp_path
             notice = view.page.locator(".lf-notice")
             await expect(notice).to_contain_text("cannot be read")
             await expect(view.page.get_by_role("button", name="Undo")).to_be_disabled()
-            await view.screenshot("error")
+            await view.audit("error")
             pa.parquet.write_table(trips(100), path)
             await notice.get_by_role("button", name="Try again").click()
             await expect(view.cell(0, "city")).to_have_text("Rome")
@@ -228,6 +228,6 @@ async def test_each_type_is_written_as_its_people_write_it(expect: Any) -> None:
     with lf.DataFlow(pa.table({name: values for name, (values, _) in columns.items()})) as flow:
         async with viewing(flow, width=3200) as view:
             await view.settled()
-            await view.screenshot("types")
+            await view.audit("types")
             for name, (_, text) in columns.items():
                 await expect(view.cell(0, name)).to_have_text(text)

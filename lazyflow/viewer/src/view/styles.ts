@@ -130,7 +130,7 @@ const RULES = `
 .lf-status .lf-told { flex: 1; min-width: 0; min-height: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; text-align: right; }
 .lazyflow .lf-status button { min-height: 22px; padding: 0 8px; }
 .lf-link[data-status="lost"], .lf-link[data-status="refused"] { color: var(--lf-alarm); font-weight: 600; }
-.lazyflow[data-status="lost"] .lf-grid { opacity: .7; }
+.lazyflow[data-status="lost"] .lf-grid { --lf-back: var(--lf-band); --lf-odd: var(--lf-band); filter: grayscale(1); }
 
 .lf-popup {
   position: absolute; z-index: 20; width: max-content; max-width: min(560px, calc(100% - 16px)); max-height: calc(100% - 16px); overflow: auto; padding: 14px;
