@@ -84,6 +84,11 @@ class Step:
         """How many of them were stopped because a newer state did not want them."""
         return self._generation.queries_cancelled
 
+    @property
+    def numbered(self) -> bool:
+        """Whether the engine has a use for row numbers of this view; see `prepare`."""
+        return self._generation.prepare_query is not None
+
     def fetch(self, window: tuple[int, int], columns: Iterable[str] = (), token: CancelToken | None = None) -> pa.Table:
         """Further rows of this view: `window[0]` to `window[1]` (exclusive); asks for no statistics, ever.
 

@@ -21,8 +21,8 @@ log = logging.getLogger("lazyflow.windows")
 SLOW = 0.05
 """Seconds: of a view with a window that takes longer, row numbers are prepared once somebody looks further."""
 
-MOST_ROWS = 100_000
-"""Windows of more rows are not fetched by number: engines look each one up, and a way through all costs no more."""
+MOST_ROWS = 10_000
+"""Windows of more rows are not fetched by number: engines look each one up."""
 
 Run = Callable[[RowsQuery, CancelToken], "pa.Table"]
 

@@ -154,7 +154,7 @@ def test_names_of_a_flow_and_of_a_step() -> None:
     step = {
         *("complete", "generation", "resolve", "resolve_async", "schema", "statistics", "superseded", "updates"),
         *("fetch", "fetch_async", "known", "changes", "give_up", "queries_started", "queries_cancelled"),
-        *("prepare", "prepare_async", "start", "stop", "see"),
+        *("prepare", "prepare_async", "start", "stop", "see", "numbered"),
         *("compute", "compute_async"),
     }
     assert set(public(lf.Step)) == step

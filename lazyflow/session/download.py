@@ -15,6 +15,8 @@ from lazyflow.windows import MOST_ROWS
 from lazyflow.work import CancelToken
 
 _FIRST_ROWS = 1_000
+_MOST_ROWS = 100_000
+"""Of views whose windows are not fetched by row numbers: each begins with a way through the rows before it."""
 _PART_BYTES = 8_000_000
 """About so much of a table is in memory at a time. Rows are as wide as those before; who knows better?"""
 
@@ -95,10 +97,7 @@ class Download:
 
 
 def _parts(flow: DataFlow, state: State, format: FileFormat, token: CancelToken) -> Iterator[bytes]:
-    """The file, a window of rows at a time, as large as memory lets it: each begins with a way through other rows.
-
-    Row numbers, where they are prepared meanwhile, make that way short.
-    """
+    """The file, a window of rows at a time. Row numbers, where they are prepared meanwhile, make far windows quick."""
     step = flow.apply(state, (0, 0))
     writer = file_writer(format, step.plan.no_rows().schema)
     start, asked = 0, _FIRST_ROWS
@@ -108,5 +107,6 @@ def _parts(flow: DataFlow, state: State, format: FileFormat, token: CancelToken)
         if rows.num_rows < asked:
             break
         start += asked
-        asked = max(1, min(MOST_ROWS, _PART_BYTES * rows.num_rows // max(1, rows.nbytes)))
+        most = MOST_ROWS if step.numbered else _MOST_ROWS
+        asked = max(1, min(most, _PART_BYTES * rows.num_rows // max(1, rows.nbytes)))
     yield writer.close()
