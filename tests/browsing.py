@@ -56,6 +56,12 @@ async def violations(page: Any, within: str = "html") -> list[str]:
     return [f"{each['id']}: {[node['html'][:200] for node in each['nodes'][:3]]}" for each in found]
 
 
+async def picture(page: Any, name: str) -> None:
+    """Keep a picture of what is seen now."""
+    SCREENSHOTS.mkdir(exist_ok=True)
+    await page.screenshot(path=SCREENSHOTS / f"{name}.png")
+
+
 class View:
     """A page that shows the viewer, and words for what a person does and sees there."""
 
@@ -135,12 +141,7 @@ class View:
         """Axe must find nothing in what is seen now, of which a picture is kept."""
         found = await violations(self.page)
         assert not found, f"{name}: {found}"
-        await self.picture(name)
-
-    async def picture(self, name: str) -> None:
-        """Keep a picture of what is seen now."""
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
+        await picture(self.page, name)
 
 
 class Wire:

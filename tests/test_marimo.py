@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tests.browsing import SCREENSHOTS, SOON, browser, chromium
+from tests.browsing import SOON, browser, chromium, picture
 from tests.test_notebook import serving
 from tests.test_security import in_loop
 
@@ -67,6 +67,5 @@ async def test_what_is_searched_there_is_known_in_python(tmp_path: Path) -> None
         await expect(count).to_have_text("100 of 300 rows")
         await page.get_by_role("button", name="Look").click()
         await expect(page.get_by_text("searched for rome, 100 rows")).to_be_visible()
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await page.screenshot(path=SCREENSHOTS / "marimo.png")
+        await picture(page, "marimo")
     assert not complaints, complaints

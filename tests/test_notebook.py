@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from tests.browsing import ROOT, SCREENSHOTS, SOON, browser, chromium, violations
+from tests.browsing import ROOT, SOON, browser, chromium, picture, violations
 from tests.test_security import in_loop
 
 pytestmark = [
@@ -74,10 +74,6 @@ class Lab:
         async with self.page.expect_response(lambda it: it.request.method == "PUT" and ".ipynb" in it.url):
             await self.page.keyboard.press("Control+s")
         return json.loads(self.path.read_text())
-
-    async def screenshot(self, name: str) -> None:
-        SCREENSHOTS.mkdir(exist_ok=True)
-        await self.page.screenshot(path=SCREENSHOTS / f"{name}.png")
 
 
 def free_port() -> int:
@@ -175,7 +171,7 @@ async def test_the_notebook_of_the_docs(expect: Any, tmp_path: Path) -> None:
         await lab.search.press_sequentially("ewr")
         await expect(lab.count).to_have_text("11,147 of 336,776 rows")
         await expect(lab.widget).to_have_attribute("data-complete", "true")
-        await lab.screenshot("notebook")
+        await picture(lab.page, "notebook")
         await lab.run(4)
         await expect(lab.output(4)).to_have_text("('ewr', 11147)")
 
@@ -232,10 +228,10 @@ async def test_it_is_dark_where_the_notebook_is(expect: Any, tmp_path: Path) -> 
         await lab.run(0)
         await expect(lab.widget).to_have_attribute("data-complete", "true")
         await expect(lab.widget).to_have_css("background-color", "rgb(255, 255, 255)")
-        await lab.screenshot("notebook-light")
+        await picture(lab.page, "notebook-light")
         assert await violations(lab.page, ".lf-widget") == [], "light"
         await lab.choose("Settings", "Theme", "JupyterLab Dark")
         await expect(lab.widget).to_have_css("background-color", "rgb(18, 22, 28)")
         await expect(lab.page.locator("#jupyterlab-splash")).to_have_count(0)
-        await lab.screenshot("notebook-dark")
+        await picture(lab.page, "notebook-dark")
         assert await violations(lab.page, ".lf-widget") == [], "dark"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import lazyflow as lf
-from tests.browsing import browser, viewing, violations
+from tests.browsing import browser, picture, viewing, violations
 from tests.serving import until
 from tests.test_security import in_loop
 from tests.viewer_data import trips
@@ -58,7 +58,7 @@ async def test_it_lives_in_a_shadow_root_and_goes_without_a_trace(expect: Any) -
             await expect(view.search).to_have_value("")  # a session of its own
             assert view.page.url == address  # without an address nothing is kept in one
             assert view.server.service.client_count == 2
-            await view.picture("shadow")
+            await picture(view.page, "shadow")
             await view.page.evaluate("unmount()")
             await expect(other.locator(".lazyflow")).to_have_count(0)
             await until(lambda: view.server.service.client_count == 1)

@@ -13,6 +13,9 @@ export interface CellParams extends ICellRendererParams {
   isPicked(row: number, column: string): boolean;
 }
 
+/** What is shown in place of a value that is not there, or cannot be seen. */
+const SIGNS = { missing: MISSING, empty: '""' };
+
 export class ValueCell implements ICellRendererComp {
   #gui = h("span", { class: "lf-value" });
 
@@ -41,10 +44,11 @@ export class ValueCell implements ICellRendererComp {
       return;
     }
     const value = place.values.at(place.index);
-    const text = isMissing(value) ? MISSING : value === "" ? '""' : visible(formatValue(value, place.values.type));
-    setAttribute(this.#gui, "data-form", isMissing(value) ? "missing" : value === "" ? "empty" : null);
+    const form = isMissing(value) ? "missing" : value === "" ? "empty" : null;
+    const text = form ? SIGNS[form] : visible(formatValue(value, place.values.type));
+    setAttribute(this.#gui, "data-form", form);
     setAttribute(this.#gui, "data-cut", !fits(text, column!.getActualWidth()));
-    const term = schema.kind === "text" && value !== "" && !isMissing(value) ? view!.state.search : "";
+    const term = schema.kind === "text" && !form ? view!.state.search : "";
     if (term || this.#gui.childElementCount) markMatches(this.#gui, text, term);
     else setText(this.#gui, text);
   }
@@ -74,7 +78,7 @@ export class NumberCell implements ICellRendererComp {
 const BESIDE = 21;
 export const DIGIT = 8.5;
 const SIGN = 5.5;
-const LETTER = 14;
+const WIDEST_LETTER = 14;
 
 /**
  * Whether a text has certainly room in a column of so many pixels.
@@ -86,7 +90,7 @@ function fits(text: string, width: number): boolean {
     const character = text[place]!;
     if ("0" <= character && character <= "9") pixels += DIGIT;
     else if ("-.,: ".includes(character)) pixels += SIGN;
-    else if ((" " <= character && character <= "ÿ") || character === MISSING) pixels += LETTER;
+    else if ((" " <= character && character <= "ÿ") || character === MISSING) pixels += WIDEST_LETTER;
     else return false;
   }
   return pixels <= width;

@@ -28,8 +28,8 @@ import type { HeaderContext } from "./header.ts";
 const ROW_HEIGHT = 25;
 const HEADER_HEIGHT = 106;
 const NUMBER_COLUMN = "number";
-/** Pixels of a letter, on average. */
-const LETTER = 7;
+/** Pixels. */
+const USUAL_LETTER = 7;
 /** Rows that can be scrolled to beyond those that were seen, while their number is not known. */
 const BEYOND = 500;
 /** Up to so many columns are fetched whole; of more only those in sight. */
@@ -238,7 +238,9 @@ export class Grid {
       if (place) longest = Math.max(longest, formatValue(place.values.at(place.index), place.values.type, 60).length);
     }
     const header = Math.max(name.length + 3, Math.min(typeName(type).length, 16) + 11, 15);
-    return Math.round(Math.min(340, Math.max(header * LETTER, longest * (isNumber(kind) ? DIGIT : LETTER)) + 24));
+    return Math.round(
+      Math.min(340, Math.max(header * USUAL_LETTER, longest * (isNumber(kind) ? DIGIT : USUAL_LETTER)) + 24),
+    );
   }
 
   #showLength(): void {
